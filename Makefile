@@ -1,0 +1,62 @@
+# The verbs. A machine with Python 3.11 or newer, git and make needs nothing else: every verb first makes .venv if it is
+# missing or older than pyproject.toml. `make help` lists them.
+
+# The first interpreter that is new enough and can make a virtual environment; or say `make PYTHON=/path/to/python`.
+PYTHON ?= $(shell for name in python3 python3.11 python3.12 python3.13 python3.14 python; do \
+	"$$name" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& command -v "$$name" && break; done)
+JOBS ?= 2
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The extra `hub` is left out: its tests use a fake, and it is larger than all the rest.
+EXTRAS := embedded,math,evaluate,dev
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo demo-short test test-model lint format check bench clean
+
+help:  ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+install: $(STAMP)  ## make .venv with everything the other verbs need
+
+demo: $(STAMP)  ## a real model on this machine: table, plot and report in demo-output/ (about five minutes)
+	@$(BIN)/outthink demo
+
+demo-short: $(STAMP)
+	@$(BIN)/outthink demo --short
+
+test: $(STAMP)  ## every test that needs no model file
+	$(BIN)/python -m pytest -q -n $(JOBS) -m "not model"
+
+test-model: $(STAMP)  ## the tests that run the embedded model
+	$(BIN)/python -m pytest -q -m model
+
+lint: $(STAMP)  ## style, types and the dependency rule
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## rewrite the sources in the one style
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+check: lint test test-model demo-short  ## everything, as CI does
+
+bench: $(STAMP)  ## the figures of the README and the closing notes
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
+
+clean:  ## remove what the verbs made
+	rm -rf $(VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(STAMP): pyproject.toml
+	@if ! "$(PYTHON)" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
+		echo "outthink needs Python 3.11 or newer with the venv module; tried: $(or $(PYTHON),python3 and python3.11 to 3.14)." >&2; \
+		echo "Install one (on Debian and Ubuntu: python3 and python3-venv) or name it: make PYTHON=/path/to/python" >&2; \
+		exit 1; fi
+	@test -x $(BIN)/python || "$(PYTHON)" -m venv $(VENV)
+	@echo "Installing outthink and its tools into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@touch $@
