@@ -1,0 +1,82 @@
+"""What a backend can do, what a strategy needs, and the refusal of a wrong combination before anything is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from outthink.core.errors import Unsupported
+from outthink.core.logprobs import LogprobNeed
+
+
+class Needs(StrEnum):
+    """What a strategy needs beyond sampling text."""
+
+    SCORES = "scores"  # a bound verifier
+    LOGPROBS = "logprobs"  # log-probabilities of the chosen tokens
+    TOP_LOGPROBS = "top_logprobs"  # log-probabilities of alternatives too
+    CHAT = "chat"  # further turns after an answer
+    PREFIX = "prefix"  # continue a given beginning of an answer
+    STREAM = "stream"  # partial samples while they are generated, and cancel that frees the server
+    STEPS = "steps"  # step boundaries
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do; unknown counts as no.
+
+    chat, raw:        takes messages; takes raw text
+    n:                most samples of one request that share the computation of the prompt; 1: send separate requests
+    seed:             the same request with the same seed gives the same text
+    logprobs:         alternatives per token; 0: the chosen token only; -1: none at all
+    prefix:           continues an open assistant turn, or raw text
+    stop:             honours stop strings
+    stream, cancel:   sends partial text; leaving a request frees the server
+    prompt_logprobs, token_ids, guided: log-probabilities of the prompt; token ids in and out; grammar or JSON schema
+    slots:            how many requests it works on at once, or None where that must be found out
+    context:          most prompt plus completion tokens of one sample, or None where unknown
+    vocabulary:       size of the vocabulary, or 0 where unknown
+    emulated:         names of features that work by an emulation, such as "n as parallel requests"
+    """
+
+    chat: bool = True
+    raw: bool = False
+    n: int = 1
+    seed: bool = False
+    logprobs: int = -1
+    prefix: bool = False
+    stop: bool = True
+    stream: bool = False
+    cancel: bool = False
+    prompt_logprobs: bool = False
+    token_ids: bool = False
+    guided: bool = False
+    slots: int | None = None
+    context: int | None = None
+    vocabulary: int = 0
+    emulated: tuple[str, ...] = ()
+
+    def require_logprobs(self, need: LogprobNeed | None, who: str, backend: str) -> None:
+        """Raise Unsupported unless the need can be met."""
+        if need is not None and self.logprobs < need.top:
+            has = "none" if self.logprobs < 0 else f"at most {self.logprobs} alternatives per token"
+            raise Unsupported(
+                f"{who} needs log-probabilities with {need.top} alternatives per token and {backend} gives {has}; "
+                "use a backend that gives them (the embedded model, vLLM, SGLang, llama.cpp)"
+            )
+
+    def require(self, needs: frozenset[Needs], who: str, backend: str) -> None:
+        """Raise Unsupported for the first need that this backend can't meet."""
+        lacking = {
+            Needs.LOGPROBS: self.logprobs < 0,
+            Needs.TOP_LOGPROBS: self.logprobs < 1,
+            Needs.CHAT: not self.chat,
+            Needs.PREFIX: not self.prefix,
+            Needs.STREAM: not (self.stream and self.cancel),
+        }
+        for need, lacks in lacking.items():
+            if need in needs and lacks:
+                raise Unsupported(
+                    f"{who} needs {need.value.replace('_', ' ')} and {backend} doesn't have it; "
+                    "`outthink probe URL` says what a server can do"
+                )

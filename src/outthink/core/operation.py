@@ -1,0 +1,177 @@
+"""The only six things that a strategy can await. Everything else is written in terms of these.
+
+    Generate   samples from a generator                         -> Samples
+    Score      numbers for samples from a verifier              -> list[float | None]
+    Invoke     a named method of a bound role, JSON in and out  -> JSON
+    Start      begin one of the above without waiting           -> Handle
+    Next       wait for the next event of some handles          -> Event
+    Cancel     leave what was started, keep what arrived        -> Event
+
+An operation is a frozen value. Awaiting one yields it to the interpreter, which sends back the outcome or throws an error
+of ours. Who answers (a live model, a journal, a pool, a simulator) is not the strategy's business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from outthink.core.errors import Cut, OutthinkError
+from outthink.core.key import Key
+from outthink.core.logprobs import LogprobNeed
+from outthink.core.problem import Problem
+from outthink.core.prompt import Prompt
+from outthink.core.sample import Sample
+from outthink.core.sampling import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """Base of the six. `key` says where in the strategy's program it stands."""
+
+    key: Key
+    kind: ClassVar[str] = ""
+
+    def __await__(self) -> Generator[Operation, Any, Any]:
+        return (yield self)
+
+    def fields(self) -> object:
+        """Plain JSON of everything that makes this operation what it is, apart from its key."""
+        raise NotImplementedError  # abstract: each operation says
+
+    def digest(self) -> str:
+        """A short fingerprint: a journal refuses changed code at its first differing operation."""
+        plain = json.dumps([self.kind, self.fields()], ensure_ascii=False, separators=(",", ":"))
+        return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Generate(Operation):
+    """Sample from the generator bound to `role`.
+
+    prompts: one that all samples share, or one per sample
+    n:       how many samples; None fills the budget in key order
+    quorum:  fewer surviving samples than this raise QuorumNotMet
+    """
+
+    prompts: tuple[Prompt, ...]
+    n: int | None
+    sampling: Sampling
+    quorum: int = 1
+    logprobs: LogprobNeed | None = None
+    role: str = "generator"
+    kind: ClassVar[str] = "generate"
+
+    def prompt(self, index: int) -> Prompt:
+        """The prompt of one sample."""
+        return self.prompts[0] if len(self.prompts) == 1 else self.prompts[index]
+
+    def fields(self) -> object:
+        need = None if self.logprobs is None else [self.logprobs.top, self.logprobs.keep]
+        prompts = [prompt.fields() for prompt in self.prompts]
+        return [self.role, prompts, self.n, self.sampling.fields(), self.quorum, need]
+
+
+@dataclass(frozen=True, slots=True)
+class Score(Operation):
+    """Score samples with the verifier bound to `role`: one number per sample, higher is better, None where it can't say."""
+
+    problem: Problem
+    samples: tuple[Sample, ...]
+    role: str = "verifier"
+    kind: ClassVar[str] = "score"
+
+    def fields(self) -> object:
+        return [self.role, self.problem.id, [str(sample.key) for sample in self.samples]]
+
+
+@dataclass(frozen=True, slots=True)
+class Invoke(Operation):
+    """Call a method of the role with JSON values. Roles "task" and "grader" are the task's own."""
+
+    role: str
+    method: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    kind: ClassVar[str] = "invoke"
+
+    def fields(self) -> object:
+        return [self.role, self.method, dict(self.payload)]
+
+
+@dataclass(frozen=True, slots=True)
+class Handle:
+    """Names something that was started."""
+
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What a rule beside a stream may look at: the text and tokens so far."""
+
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Start(Operation):
+    """Begin `operation` without waiting; its key is the handle's.
+
+    every: deliver a partial sample every so many tokens (a Generate of one sample only); None: none by count
+    rule:  a pure function that runs beside the stream; True delivers a partial sample; None: none by rule
+    With both None only the end is delivered.
+    """
+
+    operation: Generate | Score | Invoke
+    every: int | None = None
+    rule: Callable[[Partial], bool] | None = None
+    kind: ClassVar[str] = "start"
+
+    def fields(self) -> object:
+        rule = None if self.rule is None else getattr(self.rule, "__qualname__", type(self.rule).__qualname__)
+        return [self.operation.kind, self.operation.fields(), self.every, rule]
+
+
+class EventKind(StrEnum):
+    """What happened to something that was started."""
+
+    PARTIAL = "partial"  # value: a partial Sample
+    DONE = "done"  # value: the operation's outcome (a single-sample stream: its Samples)
+    FAILED = "failed"  # error: why
+    CANCELLED = "cancelled"  # value: the partial Sample of a stream, else None
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One delivery from something that was started."""
+
+    handle: Handle
+    kind: EventKind
+    value: Any = None
+    error: OutthinkError | Cut | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Next(Operation):
+    """Wait for the next event of any of these handles. A race: which comes first is journalled, not derived."""
+
+    handles: tuple[Handle, ...]
+    kind: ClassVar[str] = "next"
+
+    def fields(self) -> object:
+        return [str(handle.key) for handle in self.handles]
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Operation):
+    """Leave something that was started: frees the server, and delivers what had arrived. Leaving twice changes nothing."""
+
+    handle: Handle
+    kind: ClassVar[str] = "cancel"
+
+    def fields(self) -> object:
+        return str(self.handle.key)

@@ -1,0 +1,86 @@
+"""What a strategy is: an async function, its reference, and what it needs. `outthink.catalogue` finds them by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from outthink.core.capability import Needs
+from outthink.core.errors import BadInput, InternalError, UnknownName
+from outthink.core.problem import Problem
+from outthink.core.run import Run
+from outthink.core.selection import Selection
+
+Body = Callable[..., Awaitable[Selection]]
+
+
+@dataclass(frozen=True, slots=True)
+class Strategy:
+    """One published inference-time scaling algorithm.
+
+    name:  as the file that holds it
+    body:  `async def body(run, problem, **parameters) -> Selection`, which awaits nothing but operations
+    paper: its reference ("arXiv:2203.11171"), or "" for a baseline without one
+    title: the paper's title
+    needs: what it needs beyond sampling text
+    roles: roles it uses beyond the generator (and, with Needs.SCORES, the verifier)
+    races: its result depends on which sample ends first
+    """
+
+    name: str
+    body: Body
+    paper: str
+    title: str
+    needs: frozenset[Needs]
+    roles: frozenset[str]
+    races: bool
+
+    @property
+    def summary(self) -> str:
+        """The first line of its docstring."""
+        return (inspect.getdoc(self.body) or "").partition("\n")[0]
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Its parameters and their defaults, in order."""
+        found = list(inspect.signature(self.body).parameters.values())[2:]
+        return {parameter.name: parameter.default for parameter in found}
+
+    def bound(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All parameters with `given` in place. Raises UnknownName for an unknown name, BadInput for a wrong kind of value."""
+        known = self.parameters
+        for name, value in given.items():
+            if name not in known:
+                raise UnknownName(f"parameter of {self.name}", name, known)
+            default = known[name]
+            number = (int, float) if isinstance(default, float) else type(default)
+            if default is not None and value is not None and not isinstance(value, number):
+                raise BadInput(f"{value!r} must be of the same kind as its default {default!r}", where=f"{self.name}.{name}")
+            if name == "n" and value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise BadInput(f"{value!r} must be a whole number, 1 or more, or None to fill the budget", where=f"{self.name}.n")
+        return {**known, **given}
+
+    def start(self, run: Run, problem: Problem, given: Mapping[str, Any]) -> Awaitable[Selection]:
+        """The coroutine of one run."""
+        return self.body(run, problem, **self.bound(given))
+
+
+def strategy(
+    name: str,
+    *,
+    paper: str = "",
+    title: str = "",
+    needs: frozenset[Needs] | set[Needs] = frozenset(),
+    roles: frozenset[str] | set[str] = frozenset(),
+    races: bool = False,
+) -> Callable[[Body], Strategy]:
+    """Make a strategy from an async function; see `Strategy` for the arguments."""
+
+    def made(body: Body) -> Strategy:
+        if not inspect.iscoroutinefunction(body) or not inspect.getdoc(body):
+            raise InternalError(f"strategy {name} must be an async function with a docstring")
+        return Strategy(name, body, paper, title, frozenset(needs), frozenset(roles), races)
+
+    return made
