@@ -1,0 +1,17 @@
+"""The command line. Thin: it turns words into calls of the public interface, and results into text.
+
+Every module here is light to import; what a command needs is imported inside the command.
+"""
+
+from __future__ import annotations
+
+from outthink.cli.failures import guarded
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    from outthink.cli.app import app
+
+    raise SystemExit(guarded(app))

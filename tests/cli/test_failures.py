@@ -1,0 +1,64 @@
+"""Every error becomes one message and its documented exit code."""
+
+from __future__ import annotations
+
+import re
+
+import click
+import pytest
+
+from outthink.cli.app import app
+from outthink.cli.failures import EXIT_CODES, Exit, guarded
+from outthink.core import errors
+
+
+def raising(error: BaseException) -> click.Command:
+    @click.command()
+    def command() -> None:
+        raise error
+
+    return command
+
+
+@pytest.fixture(autouse=True)
+def _no_arguments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["outthink"])
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (errors.BadInput("x is odd", where="--budget"), Exit.USAGE),
+        (errors.UnknownName("strategy", "majorty", ["majority"]), Exit.USAGE),
+        (errors.JournalLocked("locked"), Exit.USAGE),
+        (errors.Permanent("no such model"), Exit.BACKEND),
+        (errors.Refused("no connection"), Exit.BACKEND),
+        (errors.NoAnswer("nothing valid"), Exit.UNANSWERED),
+        (click.UsageError("no such option"), Exit.USAGE),
+        (KeyboardInterrupt(), Exit.INTERRUPTED),
+        (ZeroDivisionError("oh"), Exit.BUG),
+        (errors.InternalError("oh"), Exit.BUG),
+    ],
+)
+def test_an_error_is_one_message_and_a_code(error: BaseException, code: Exit, capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(raising(error)) == code
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Traceback" not in shown.err
+    assert str(error) in shown.err
+
+
+def test_the_traceback_is_there_for_who_asks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("OUTTHINK_DEBUG", "1")
+    guarded(raising(errors.BadInput("x is odd")))
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_message_never_commands_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    guarded(raising(errors.Permanent("the server says \x1b]0;owned\x07")))
+    assert "\x1b" not in capsys.readouterr().err
+
+
+def test_help_documents_every_exit_code() -> None:
+    text = app.get_help(click.Context(app))
+    assert {int(code) for code in re.findall(r"^ +(\d+)  ", text, re.MULTILINE)} == set(EXIT_CODES) == set(Exit)
