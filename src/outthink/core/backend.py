@@ -68,14 +68,16 @@ class Identity:
 class Piece:
     """One sample of a completion.
 
-    tokens: completion tokens of this sample, or None where unknown
-    failed: why this one is unusable (null content, withheld, ...) although its siblings are fine; None: it is usable
+    tokens:  completion tokens of this sample, or None where unknown
+    summary: numbers from log-probabilities (Logprobs.summary), where the backend has them without the arrays (a replay)
+    failed:  why this one is unusable (null content, withheld, ...) although its siblings are fine; None: it is usable
     """
 
     text: str
     finish: Finish
     tokens: int | None = None
     logprobs: Logprobs | None = None
+    summary: Mapping[str, float] = field(default_factory=dict)
     failed: str | None = None
     meta: Mapping[str, object] = field(default_factory=dict)
 
