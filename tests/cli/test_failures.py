@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import click
@@ -9,6 +10,7 @@ import pytest
 
 from outthink.cli.app import app
 from outthink.cli.failures import EXIT_CODES, Exit, guarded
+from outthink.cli.terminal import Output
 from outthink.core import errors
 
 
@@ -62,3 +64,14 @@ def test_a_message_never_commands_the_terminal(capsys: pytest.CaptureFixture[str
 def test_help_documents_every_exit_code() -> None:
     text = app.get_help(click.Context(app))
     assert {int(code) for code in re.findall(r"^ +(\d+)  ", text, re.MULTILINE)} == set(EXIT_CODES) == set(Exit)
+
+
+def test_with_json_a_failure_is_a_document_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    @click.command()
+    @click.pass_obj
+    def command(output: Output) -> None:
+        output.as_json = True
+        raise errors.BadInput("x is odd")
+
+    assert guarded(command) == Exit.USAGE
+    assert json.loads(capsys.readouterr().out) == {"error": "x is odd", "exit_code": 2}

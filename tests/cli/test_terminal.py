@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outthink.cli.terminal import print_json, printable
+from outthink.cli.terminal import Output, Progress, printable
 
 ANYTHING = st.text(st.characters(codec=None, categories=None))
 
@@ -32,6 +32,30 @@ def test_json_is_one_document_that_gives_the_text_back(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         written: list[str] = []
         patch.setattr("click.echo", lambda message: written.append(message))
-        print_json({"answer": text})
+        Output(as_json=True).show({"answer": text}, text)
     assert written[0].isascii()
     assert json.loads(written[0]) == {"answer": text}
+
+
+def test_progress_is_silent_where_nobody_looks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("outthink.cli.terminal.PATIENCE", 0.0)
+    with Progress("recording", total=2) as progress:
+        progress.update(1)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_progress_shows_how_far_it_is_and_cleans_the_remark(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with Progress("recording", total=2) as progress:
+        progress.update(1, remark="a\x1b[2J")
+        progress._show()  # what the timer does after two seconds
+        progress.update(2, remark="b\x9b")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "recording" in shown.err
+    assert "2/2 samples" in shown.err
+    assert "b\\x9b" in shown.err
+    assert "\x1b[2J" not in shown.err

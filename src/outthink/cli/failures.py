@@ -9,7 +9,7 @@ from enum import IntEnum
 
 import click
 
-from outthink.cli.terminal import printable
+from outthink.cli.terminal import Output
 from outthink.core.errors import BackendError, InternalError, OutthinkError, RunError, UsageError
 
 
@@ -51,14 +51,16 @@ def code_of(error: BaseException) -> Exit:
 
 def guarded(app: click.Command) -> int:
     """Run `app` and return its exit code; an error of ours is one message, its traceback only with OUTTHINK_DEBUG=1."""
+    output = Output()
     try:
-        code = app.main(standalone_mode=False)
+        code = app.main(standalone_mode=False, obj=output)
         sys.stdout.flush()
         return code if isinstance(code, int) else Exit.OK
     except click.ClickException as error:
         error.show()
         return Exit.USAGE
     except (KeyboardInterrupt, click.Abort):
+        output.fail("interrupted", Exit.INTERRUPTED)
         return Exit.INTERRUPTED
     except BrokenPipeError:
         # The reader has had enough (`outthink ... | head`). Python would complain once more when it closes stdout.
@@ -67,7 +69,7 @@ def guarded(app: click.Command) -> int:
     except Exception as error:  # noqa: BLE001  # the last door: whatever comes here becomes a message and a code
         if os.environ.get("OUTTHINK_DEBUG") == "1":
             traceback.print_exc()
-        click.echo(f"outthink: {printable(message_of(error))}", err=True)
+        output.fail(message_of(error), code_of(error))
         return code_of(error)
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 import threading
 import unicodedata
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -32,9 +33,24 @@ def _harmless(character: str) -> bool:
     return unicodedata.category(character) not in ("Cc", "Cs") and character not in _TURNING
 
 
-def print_json(document: Any) -> None:
-    """Print exactly one JSON document; pure ASCII, so that no text of a model reaches a terminal raw."""
-    click.echo(json.dumps(document, indent=2 if sys.stdout.isatty() else None, allow_nan=False))
+@dataclass
+class Output:
+    """Where a command's result goes: text for a human, or (`--json`) exactly one JSON document."""
+
+    as_json: bool = False
+
+    def show(self, document: Any, text: str) -> None:
+        """Print the result. JSON is pure ASCII, so that no text of a model reaches a terminal raw."""
+        if self.as_json:
+            click.echo(json.dumps(document, indent=2 if sys.stdout.isatty() else None, allow_nan=False))
+        elif text:
+            click.echo(printable(text))
+
+    def fail(self, message: str, code: int) -> None:
+        """Print why there is no result: one line on stderr, and with `--json` a document that says the same."""
+        click.echo(f"outthink: {printable(message)}", err=True)
+        if self.as_json:
+            self.show({"error": message, "exit_code": code}, "")
 
 
 def note(text: str) -> None:
