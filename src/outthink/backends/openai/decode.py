@@ -1,0 +1,192 @@
+"""From a server's JSON to completions. Servers are not trusted: every field may be missing, null or absurd.
+
+A choice that can't be used becomes a failed piece and never costs its siblings. What makes the whole reply unusable
+raises `Unreadable`. No network here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from typing import Any
+
+from outthink.core.backend import Completion, Piece, Request
+from outthink.core.logprobs import Logprobs
+from outthink.core.sample import Finish
+from outthink.core.sampling import Sampling
+
+__all__ = ["Counts", "Unreadable", "choices_of", "completion_of", "counts_of", "finish_of", "json_of", "logprobs_of"]
+
+_LEAST, _MOST = -1e30, 1e-3  # rounding may lift a log-probability a little above 0
+_MOST_TOKENS = 1 << 40
+
+
+class Unreadable(ValueError):
+    """The reply as a whole says nothing that can be used; the message says why."""
+
+
+class Counts(tuple[int | None, int | None, int, int]):
+    """Usage: prompt and completion tokens (None: not reported), cached and reasoning tokens (0: not reported)."""
+
+    __slots__ = ()
+
+
+NO_COUNTS = Counts((None, None, 0, 0))
+
+
+def json_of(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body. Raises Unreadable."""
+    try:
+        answer = json.loads(body.decode())
+    except UnicodeDecodeError:
+        raise Unreadable("the reply is not valid UTF-8") from None
+    except (ValueError, RecursionError):
+        raise Unreadable("the reply is not valid JSON") from None
+    if not isinstance(answer, dict):
+        raise Unreadable("the reply is no JSON object")
+    return answer
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < _MOST_TOKENS else None
+
+
+def counts_of(answer: dict[str, Any]) -> Counts:
+    """The usage of a reply or of a stream's event; counts that are no natural numbers are not reported ones."""
+    usage = answer.get("usage")
+    if type(usage) is not dict:
+        return NO_COUNTS
+    prompt, cached, reasoning = _count(usage.get("prompt_tokens")), 0, 0
+    if type(details := usage.get("prompt_tokens_details")) is dict:
+        cached = min(_count(details.get("cached_tokens")) or 0, prompt or 0)
+    completion = _count(usage.get("completion_tokens"))
+    if type(details := usage.get("completion_tokens_details")) is dict:
+        reasoning = min(_count(details.get("reasoning_tokens")) or 0, completion or 0)
+    return Counts((prompt, completion, cached, reasoning))
+
+
+def choices_of(answer: dict[str, Any], count: int) -> list[tuple[int, dict[str, Any]]]:
+    """The choices by index; repeated, impossible and malformed ones are left out."""
+    choices = answer.get("choices")
+    found: dict[int, dict[str, Any]] = {}
+    for at, choice in enumerate(choices if type(choices) is list else ()):
+        if type(choice) is dict:
+            index = choice.get("index", at)
+            if type(index) is int and 0 <= index < count:
+                found.setdefault(index, choice)
+    return sorted(found.items()) if len(found) > 1 else list(found.items())
+
+
+def completion_of(answer: dict[str, Any], request: Request, chat: bool, vocabulary: int = 0) -> Completion:
+    """A whole reply. Raises Unreadable for one without choices."""
+    choices = choices_of(answer, len(request.seeds))
+    if not choices:
+        raise Unreadable("the reply holds no choices")
+    prompt, completion, cached, reasoning = counts_of(answer)
+    only = len(request.seeds) == 1
+    pieces = tuple(_piece(choice, request, chat, completion if only else None, vocabulary) for _, choice in choices)
+    if completion is not None:  # a server that reports fewer tokens than it shows is not believed
+        completion = max(completion, sum(len(piece.logprobs) for piece in pieces if piece.logprobs is not None))
+    return Completion(pieces, prompt, completion, cached, reasoning)
+
+
+def _piece(choice: dict[str, Any], request: Request, chat: bool, tokens: int | None, vocabulary: int) -> Piece:
+    source: Any = choice.get("message") if chat else choice
+    source = source if type(source) is dict else {}
+    text = source.get("content" if chat else "text")
+    hidden = hidden_of(source)
+    finish = finish_of(choice, request.sampling)
+    logprobs = None
+    if request.logprobs is not None:
+        logprobs = logprobs_of(choice.get("logprobs"), request.logprobs.top, vocabulary)
+        if logprobs is not None and (tokens is None or tokens < len(logprobs)):
+            tokens = len(logprobs) if tokens is not None or not hidden else None
+    if text is None and hidden and finish is Finish.LENGTH:
+        text = ""  # all tokens went into reasoning: a real sample without an answer
+    failed = why_failed(text, finish, request, logprobs)
+    meta = {"reasoning": hidden} if hidden else {}
+    return Piece(text if failed is None else "", finish, tokens, logprobs, failed=failed, meta=meta)
+
+
+def why_failed(text: object, finish: Finish, request: Request, logprobs: Logprobs | None) -> str | None:
+    """Why a sample can't be used, or None."""
+    if finish is Finish.FILTERED:
+        return "the server's content filter withheld it"
+    if type(text) is not str:
+        return "the server gave null for a text" if text is None else "the server gave no text"
+    if not is_unicode(text):
+        return "the text holds lone surrogates, which are no text"
+    if request.logprobs is not None and logprobs is None and text:
+        return "log-probabilities were asked for and none, or impossible ones, came"
+    return None
+
+
+def is_unicode(text: str) -> bool:
+    """Whether it can be written as UTF-8; JSON can smuggle in lone surrogates."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def hidden_of(source: dict[str, Any]) -> str:
+    """Reasoning that the server keeps apart from the text."""
+    hidden = source.get("reasoning_content") or source.get("reasoning")
+    return hidden if type(hidden) is str and is_unicode(hidden) else ""
+
+
+def finish_of(choice: dict[str, Any], sampling: Sampling) -> Finish:
+    """Why a choice ended. `stop_reason` (vLLM) and `matched_stop` (SGLang) tell a stop string from the model's own end."""
+    match choice.get("finish_reason"):
+        case "length":
+            return Finish.LENGTH
+        case "stop" | "eos" | "stop_sequence":
+            for name in ("stop_reason", "matched_stop"):
+                if name in choice:
+                    return Finish.STOP if type(choice[name]) is str else Finish.EOS
+            return Finish.STOP if sampling.stop else Finish.EOS
+        case "content_filter":
+            return Finish.FILTERED
+        case _:
+            return Finish.OTHER
+
+
+def logprobs_of(found: object, top: int, vocabulary: int = 0) -> Logprobs | None:
+    """Log-probabilities in the form of chats (a list of tokens) or of completions (parallel lists); None if unusable.
+
+    Every chosen one must be a number not above 0. Alternatives may be missing or null: they are -inf.
+    """
+    if type(found) is not dict:
+        return None
+    if type(tokens := found.get("content")) is list:
+        rows = [(token.get("logprob"), token.get("top_logprobs")) for token in tokens if type(token) is dict]
+        if len(rows) != len(tokens):
+            return None
+    elif type(values := found.get("token_logprobs")) is list:
+        tops = found.get("top_logprobs")
+        rows = list(zip(values, tops if type(tops) is list and len(tops) == len(values) else [None] * len(values), strict=True))
+    else:
+        return None
+    chosen, alternatives = array("d"), array("d")
+    for value, ranked in rows:
+        if not isinstance(value, float | int) or not _LEAST <= value <= _MOST:  # which NaN is not
+            return None
+        chosen.append(min(float(value), 0.0))
+        if top:
+            alternatives.extend(_row(ranked, top))
+    return Logprobs(chosen, alternatives, top, vocabulary)
+
+
+def _row(ranked: object, top: int) -> list[float]:
+    values: list[object]
+    if type(ranked) is list:
+        values = [item.get("logprob") for item in ranked if type(item) is dict]
+    else:
+        values = list(ranked.values()) if type(ranked) is dict else []
+    row = [min(float(value), 0.0) for value in values if isinstance(value, float | int) and _LEAST <= value <= _MOST]
+    row.sort(reverse=True)
+    return (row + [-math.inf] * top)[:top]

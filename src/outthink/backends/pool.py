@@ -1,0 +1,190 @@
+"""The replay backend: answers requests from recorded samples, and never with anything that was not recorded.
+
+Each run draws its own seeded order of a problem's samples, without replacement, so one recording answers many runs at
+many budgets. Reading recordings from files lives in `outthink.evaluate.pool`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import json
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from outthink.core.backend import Completion, Identity, Piece, Request
+from outthink.core.budget import Prices
+from outthink.core.capability import Capabilities
+from outthink.core.errors import PoolMiss
+from outthink.core.key import hashed
+from outthink.core.prompt import Prompt
+from outthink.core.sample import Finish
+
+MOST_PER_REQUEST = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSample:
+    """One sample as it was recorded; None is "not recorded".
+
+    index:    its number among the recorded samples of its problem
+    prompt:   `prompt_digest` of what was asked
+    sampling: the settings that are known, by their names in `Sampling`
+    prompt_tokens, cached_tokens, completion_tokens, seconds: what its attempt took
+    summary:  numbers from log-probabilities (Logprobs.summary)
+    score:    a recorded verifier's number
+    failed:   why it never arrived
+    """
+
+    index: int
+    text: str
+    finish: Finish = Finish.OTHER
+    prompt: str | None = None
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    prompt_tokens: int | None = None
+    cached_tokens: int = 0
+    completion_tokens: int | None = None
+    summary: Mapping[str, float] = field(default_factory=dict)
+    score: float | None = None
+    seconds: float | None = None
+    failed: str | None = None
+
+
+def prompt_digest(prompt: Prompt) -> str:
+    """What a pool keeps of a prompt: enough to refuse another one."""
+    plain = json.dumps(prompt.fields(), ensure_ascii=False, separators=(",", ":"))
+    return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+class PoolBackend:
+    """Serves recorded samples.
+
+    name:         of the pool and its model, for messages and fingerprints
+    samples:      the recorded samples of a problem by its id; empty for a problem that isn't there
+    seed:         of the orders in which runs draw
+    alternatives: log-probabilities per token that the recorded summaries were made of; -1: there are no summaries
+    shared:       samples of one request shared their prompt when they were recorded, so it is charged once per request
+    sleep:        let each request take its recorded seconds (free on a virtual clock); False: only report them
+    """
+
+    def __init__(
+        self,
+        name: str,
+        samples: Callable[[str], Sequence[RecordedSample]],
+        *,
+        seed: int = 0,
+        alternatives: int = -1,
+        shared: bool = False,
+        sleep: bool = False,
+        prices: Prices | None = None,
+    ) -> None:
+        self.name = f"pool:{name}"
+        self.prices = prices
+        self._samples, self._seed, self._shared, self._sleep = samples, seed, shared, sleep
+        self._capabilities = Capabilities(raw=True, n=MOST_PER_REQUEST, seed=True, logprobs=alternatives)
+        self._order = functools.lru_cache(maxsize=4096)(self._shuffled)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What was recorded; no prefix, no further turns."""
+        return self._capabilities
+
+    async def open(self) -> None:
+        """Nothing to open."""
+
+    async def close(self) -> None:
+        """Forget the orders."""
+        self._order.cache_clear()
+
+    def prompt_bound(self, prompt: Prompt) -> int:
+        """An upper bound: UTF-8 bytes plus room for a chat template."""
+        texts = [message.content for message in prompt.messages] or [prompt.text or ""]
+        return sum(len(text.encode("utf-8", "replace")) for text in (*texts, prompt.prefix)) + 16 * (len(texts) + 2)
+
+    async def complete(self, request: Request) -> Completion:
+        """The next samples of this run's order. Raises PoolMiss for whatever was not recorded."""
+        if request.identity is None:
+            raise PoolMiss(f"{self.name} answers by problem and run, and the request names neither")
+        if request.logprobs is not None and request.logprobs.keep:
+            raise PoolMiss(f"{self.name} holds summaries of log-probabilities, not the arrays that were asked for")
+        drawn = self._draw(request.identity, len(request.seeds))
+        pieces = []
+        for sample in drawn:
+            self._check(sample, request)
+            pieces.append(self._piece(sample, request.sampling.max_tokens))
+        seconds = [sample.seconds for sample in drawn if sample.seconds is not None]
+        longest = max(seconds) if len(seconds) == len(drawn) else None
+        if self._sleep and longest:
+            await asyncio.sleep(longest)
+        prompts = [sample.prompt_tokens for sample in drawn]
+        join = max if self._shared else sum
+        return Completion(
+            tuple(pieces),
+            join(_known(prompts)) if None not in prompts else None,
+            sum(_known([piece.tokens for piece in pieces])) if all(piece.tokens is not None for piece in pieces) else None,
+            join(sample.cached_tokens for sample in drawn),
+            seconds=longest,
+        )
+
+    def _draw(self, who: Identity, n: int) -> list[RecordedSample]:
+        samples = self._samples(who.problem)
+        if not samples:
+            raise PoolMiss(f"{self.name} holds no sample of problem {who.problem!r}")
+        if who.ordinal + n > len(samples):
+            raise PoolMiss(
+                f"{self.name} holds {len(samples)} samples of problem {who.problem!r} and run {who.run} asks for "
+                f"number {who.ordinal + n}; lower the budget or record more samples"
+            )
+        order = self._order(who.problem, who.run, len(samples))
+        return [samples[at] for at in order[who.ordinal : who.ordinal + n]]
+
+    def _shuffled(self, problem: str, run: str, n: int) -> list[int]:
+        order = list(range(n))
+        random.Random(hashed(self._seed, problem, run)).shuffle(order)
+        return order
+
+    def _check(self, sample: RecordedSample, request: Request) -> None:
+        """Refuse what differs from the recorded request."""
+        assert request.identity is not None
+        where = f"{self.name}, problem {request.identity.problem!r}"
+        if request.prompt.prefix:
+            raise PoolMiss(f"{where}: no continuation of a prefix was recorded; run this strategy live")
+        if sample.prompt is not None and sample.prompt != prompt_digest(request.prompt):
+            raise PoolMiss(
+                f"{where}: another prompt was recorded; replay with the task of the recording, or run this strategy live"
+            )
+        asked = request.sampling.fields()
+        for name, value in sample.sampling.items():
+            if name in asked and name != "max_tokens" and not _same(value, asked[name]):
+                raise PoolMiss(f"{where}: recorded with {name}={value!r} and asked with {name}={asked[name]!r}")
+        most = sample.sampling.get("max_tokens")
+        if sample.finish is Finish.LENGTH and most is not None and request.sampling.max_tokens > most:
+            raise PoolMiss(
+                f"{where}: sample {sample.index} was cut at max_tokens={most} and {request.sampling.max_tokens} were asked for"
+            )
+
+    def _piece(self, sample: RecordedSample, max_tokens: int) -> Piece:
+        tokens, failed = sample.completion_tokens, sample.failed
+        if tokens is not None and tokens > max_tokens:
+            # What it had said by then is not known to the token, so it is spent without an answer.
+            tokens, failed = max_tokens, failed or f"the budget cut it after {max_tokens} of {tokens} recorded tokens"
+        if failed is not None:
+            return Piece("", Finish.OTHER, tokens, failed=failed)
+        meta: dict[str, object] = {"sample_index": sample.index}
+        if sample.score is not None:
+            meta["score"] = sample.score
+        return Piece(sample.text, sample.finish, tokens, summary=sample.summary, meta=meta)
+
+
+def _known(values: Sequence[int | None]) -> list[int]:
+    return [value for value in values if value is not None]
+
+
+def _same(recorded: Any, asked: Any) -> bool:
+    if isinstance(recorded, (int, float)) and isinstance(asked, (int, float)):
+        return math.isclose(recorded, asked, abs_tol=1e-6)
+    return list(recorded) == list(asked) if isinstance(recorded, (list, tuple)) else bool(recorded == asked)
