@@ -1,0 +1,1 @@
+"""Strategies that draw independent samples and choose among them."""

@@ -1,0 +1,1 @@
+"""Strategies that build each sample on the ones before it."""
