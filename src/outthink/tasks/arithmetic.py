@@ -1,0 +1,113 @@
+"""One-step arithmetic word problems for small models, and the task that asks them: short few-shot completions.
+
+What the demo runs on. The problems are made here, from a seed, so that they are nobody's and in no training set; the
+operands and the three shots are chosen so that a model of 135M parameters is right about one time in three: hard enough
+that more samples help, easy enough that they can. Nothing here knows models or backends.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from fractions import Fraction
+from types import MappingProxyType
+from typing import Any
+
+from outthink.core.errors import BadInput
+from outthink.core.problem import Problem
+from outthink.core.prompt import Prompt
+from outthink.tasks.custom import SimpleTask
+from outthink.tasks.extraction import last_number
+from outthink.tasks.numbers import quantity
+
+SMALLEST, LARGEST = 3, 19
+MOST = 20_000
+"""Problems of one seed; there are many more distinct ones, but not of every kind."""
+
+SHOTS = (
+    ("Nora has 8 shells and finds 5 more. How many shells does Nora have now?", "8 + 5 = 13. The answer is 13."),
+    ("Omar had 16 coins and spent 9 of them. How many coins does Omar have left?", "16 - 9 = 7. The answer is 7."),
+    ("There are 4 bags with 6 plums in each bag. How many plums are there in total?", "4 * 6 = 24. The answer is 24."),
+)
+
+_NAMES = (
+    "Ada Ben Clara Dan Ella Finn Grace Hugo Iris Jack Kira Leo Maya Noah Olga Paul Rosa Sam Tina Victor Wendy Yusuf Zoe Amir"
+).split()
+_THINGS = (
+    "apples books cards eggs flowers marbles oranges pencils shirts stamps stickers toys balls cookies bottles stones "
+    "tickets cups lemons pears"
+).split()
+_HOLDERS = "boxes bags baskets rows shelves jars trays drawers".split()
+
+_ADD = (
+    "{name} has {a} {things} and buys {b} more. How many {things} does {name} have now?",
+    "{name} has {a} {things} and {other} has {b} {things}. How many {things} do they have together?",
+    "{name} picked {a} {things} in the morning and {b} {things} in the evening. How many {things} did {name} pick in total?",
+    "There were {a} {things} on the table. {name} put {b} more {things} there. How many {things} are on the table now?",
+)
+_SUBTRACT = (
+    "{name} had {a} {things} and gave {b} of them to {other}. How many {things} does {name} have left?",
+    "There were {a} {things} in a box. {name} took {b} of them. How many {things} are left in the box?",
+    "{name} has {a} {things} and {other} has {b} {things}. How many more {things} does {name} have than {other}?",
+    "{name} needs {a} {things} and already has {b}. How many more {things} does {name} need?",
+)
+_MULTIPLY = (
+    "{name} has {a} {holders} with {b} {things} in each. How many {things} does {name} have in total?",
+    "There are {a} {holders}. Each holds {b} {things}. How many {things} are there in total?",
+    "{name} buys {b} {things} every day for {a} days. How many {things} does {name} buy in total?",
+)
+
+
+def problems(count: int, seed: int = 0) -> list[Problem]:
+    """`count` distinct problems, the same for the same seed; a larger count continues a smaller one.
+
+    Raises BadInput unless 1 <= count <= MOST.
+    """
+    if not 1 <= count <= MOST:
+        raise BadInput(f"{count} arithmetic problems were asked for; there can be 1 to {MOST}", where="problems")
+    chance = random.Random(seed)
+    made: dict[str, Problem] = {}
+    while len(made) < count:
+        text, gold = _problem(chance)
+        made.setdefault(text, Problem(text, id=f"arithmetic-{seed}-{len(made):04d}", gold=str(gold)))
+    return list(made.values())
+
+
+def _problem(chance: random.Random) -> tuple[str, int]:
+    operation = chance.choice("+-*")
+    a, b = chance.randint(SMALLEST, LARGEST), chance.randint(SMALLEST, LARGEST)
+    if operation == "-":
+        while a == b:
+            b = chance.randint(SMALLEST, LARGEST)
+        a, b = max(a, b), min(a, b)
+    templates, gold = {"+": (_ADD, a + b), "-": (_SUBTRACT, a - b), "*": (_MULTIPLY, a * b)}[operation]
+    name, other = chance.sample(_NAMES, 2)
+    things, holders = chance.choice(_THINGS), chance.choice(_HOLDERS)
+    return chance.choice(templates).format(name=name, other=other, things=things, holders=holders, a=a, b=b), gold
+
+
+class ArithmeticTask(SimpleTask):
+    """The `arithmetic` task: a raw completion after three shots, one line long; the answer is its last number."""
+
+    name = "arithmetic"
+    sampling: Mapping[str, Any] = MappingProxyType({"stop": ("\n", "Q:"), "max_tokens": 32, "temperature": 0.7})
+
+    def prompt(self, problem: Problem) -> Prompt:
+        """Three solved problems, then this one, in raw text."""
+        shots = "".join(f"Q: {question}\nA: {answer}\n\n" for question, answer in SHOTS)
+        return Prompt.raw(f"{shots}Q: {problem.text}\nA:")
+
+    def extract(self, problem: Problem, text: str) -> str | None:
+        """The last number of the first line."""
+        return last_number(text.strip().partition("\n")[0])
+
+    def key(self, problem: Problem, answer: str) -> str:
+        """The number in canonical form."""
+        number = quantity(answer)
+        return str(number.value) if number is not None else answer
+
+    def right(self, problem: Problem, answer: str) -> bool:
+        """Whether it is the gold number."""
+        assert problem.gold is not None
+        gold, number = quantity(problem.gold), quantity(answer)
+        return gold is not None and number is not None and Fraction(gold.value) == number.value
