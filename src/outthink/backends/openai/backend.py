@@ -36,6 +36,7 @@ class OpenAIBackend:
     prices:       money per million tokens, or None
     key_variable: the environment variable that holds the API key; "" is OUTTHINK_API_KEY, and for api.openai.com
                   OPENAI_API_KEY after it
+    largest:      most bytes of one reply; a larger one is lost
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class OpenAIBackend:
         capabilities: Capabilities | None = None,
         prices: Prices | None = None,
         key_variable: str = "",
+        largest: int = 64 << 20,
     ) -> None:
         self.address = Address.parse(url)
         if model and self.address.model and model != self.address.model:
@@ -55,7 +57,7 @@ class OpenAIBackend:
         self.prices = prices
         self.facts = Facts(engine=engine) if engine else Facts()
         self.engine = engine_named(self.facts.engine)
-        self.wire = Wire(self.address, self.address.key(key_variable))
+        self.wire = Wire(self.address, self.address.key(key_variable), largest)
         self._engine_given, self._given = engine, capabilities
         self._capabilities: Capabilities | None = None
         self._encoder: Encoder | None = None
@@ -112,7 +114,7 @@ class OpenAIBackend:
                 completion = completion_of(answer, request, chat, self.capabilities.vocabulary)
             except Unreadable as why:
                 raise Lost(f"{self.wire.where}: {why}", status=200) from None
-        if completion.prompt_tokens is not None:
+        if completion.prompt_tokens is not None and completion.prompt_tokens > self._overhead:
             excess = completion.prompt_tokens - self.prompt_bound(request.prompt)
             if excess > 0:
                 self._overhead += excess

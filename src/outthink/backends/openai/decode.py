@@ -26,13 +26,11 @@ class Unreadable(ValueError):
     """The reply as a whole says nothing that can be used; the message says why."""
 
 
-class Counts(tuple[int | None, int | None, int, int]):
-    """Usage: prompt and completion tokens (None: not reported), cached and reasoning tokens (0: not reported)."""
+Counts = tuple[int | None, int | None, int, int]
+"""Usage: prompt and completion tokens (None: not reported), cached and reasoning tokens (0: not reported)."""
 
-    __slots__ = ()
-
-
-NO_COUNTS = Counts((None, None, 0, 0))
+NO_COUNTS: Counts = (None, None, 0, 0)
+_FINISHES = {"length": Finish.LENGTH, "content_filter": Finish.FILTERED}
 
 
 def json_of(body: bytes) -> dict[str, Any]:
@@ -63,19 +61,21 @@ def counts_of(answer: dict[str, Any]) -> Counts:
     completion = _count(usage.get("completion_tokens"))
     if type(details := usage.get("completion_tokens_details")) is dict:
         reasoning = min(_count(details.get("reasoning_tokens")) or 0, completion or 0)
-    return Counts((prompt, completion, cached, reasoning))
+    return prompt, completion, cached, reasoning
 
 
 def choices_of(answer: dict[str, Any], count: int) -> list[tuple[int, dict[str, Any]]]:
     """The choices by index; repeated, impossible and malformed ones are left out."""
     choices = answer.get("choices")
+    if type(choices) is list and len(choices) == 1 and type(choices[0]) is dict and choices[0].get("index") == 0:
+        return [(0, choices[0])]
     found: dict[int, dict[str, Any]] = {}
     for at, choice in enumerate(choices if type(choices) is list else ()):
         if type(choice) is dict:
             index = choice.get("index", at)
             if type(index) is int and 0 <= index < count:
                 found.setdefault(index, choice)
-    return sorted(found.items()) if len(found) > 1 else list(found.items())
+    return sorted(found.items())
 
 
 def completion_of(answer: dict[str, Any], request: Request, chat: bool, vocabulary: int = 0) -> Completion:
@@ -141,18 +141,13 @@ def hidden_of(source: dict[str, Any]) -> str:
 
 def finish_of(choice: dict[str, Any], sampling: Sampling) -> Finish:
     """Why a choice ended. `stop_reason` (vLLM) and `matched_stop` (SGLang) tell a stop string from the model's own end."""
-    match choice.get("finish_reason"):
-        case "length":
-            return Finish.LENGTH
-        case "stop" | "eos" | "stop_sequence":
-            for name in ("stop_reason", "matched_stop"):
-                if name in choice:
-                    return Finish.STOP if type(choice[name]) is str else Finish.EOS
-            return Finish.STOP if sampling.stop else Finish.EOS
-        case "content_filter":
-            return Finish.FILTERED
-        case _:
-            return Finish.OTHER
+    word = choice.get("finish_reason")
+    if word != "stop":
+        return _FINISHES.get(word, Finish.OTHER) if type(word) is str else Finish.OTHER
+    for name in ("stop_reason", "matched_stop"):
+        if name in choice:
+            return Finish.STOP if type(choice[name]) is str else Finish.EOS
+    return Finish.STOP if sampling.stop else Finish.EOS
 
 
 def logprobs_of(found: object, top: int, vocabulary: int = 0) -> Logprobs | None:
@@ -163,8 +158,9 @@ def logprobs_of(found: object, top: int, vocabulary: int = 0) -> Logprobs | None
     if type(found) is not dict:
         return None
     if type(tokens := found.get("content")) is list:
-        rows = [(token.get("logprob"), token.get("top_logprobs")) for token in tokens if type(token) is dict]
-        if len(rows) != len(tokens):
+        try:
+            rows = [(token["logprob"], token.get("top_logprobs")) for token in tokens]
+        except (KeyError, TypeError, AttributeError):
             return None
     elif type(values := found.get("token_logprobs")) is list:
         tops = found.get("top_logprobs")
@@ -175,7 +171,7 @@ def logprobs_of(found: object, top: int, vocabulary: int = 0) -> Logprobs | None
     for value, ranked in rows:
         if not isinstance(value, float | int) or not _LEAST <= value <= _MOST:  # which NaN is not
             return None
-        chosen.append(min(float(value), 0.0))
+        chosen.append(value if value < 0 else 0.0)
         if top:
             alternatives.extend(_row(ranked, top))
     return Logprobs(chosen, alternatives, top, vocabulary)
@@ -187,6 +183,6 @@ def _row(ranked: object, top: int) -> list[float]:
         values = [item.get("logprob") for item in ranked if type(item) is dict]
     else:
         values = list(ranked.values()) if type(ranked) is dict else []
-    row = [min(float(value), 0.0) for value in values if isinstance(value, float | int) and _LEAST <= value <= _MOST]
+    row = [value if value < 0 else 0.0 for value in values if isinstance(value, float | int) and _LEAST <= value <= _MOST]
     row.sort(reverse=True)
-    return (row + [-math.inf] * top)[:top]
+    return row if len(row) == top else (row + [-math.inf] * top)[:top]

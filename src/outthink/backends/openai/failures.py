@@ -19,7 +19,7 @@ WORDS = 300
 _OVERLOADED = frozenset({429, 503, 529})
 _REFUSED = frozenset({408, 409, 425}) | _OVERLOADED
 _HOPELESS = frozenset({501, 505})
-_NO_MONEY = ("insufficient_quota", "billing_hard_limit")
+_NO_MONEY = (b"insufficient_quota", b"billing_hard_limit")
 
 
 def words_of(body: bytes | object, hide: Callable[[str], str] = str) -> str:
@@ -70,7 +70,8 @@ def failure(
         return Permanent(
             f"{where} redirects elsewhere ({status}), which is not followed; give the address it redirects to", status=status
         )
-    if status in _REFUSED and not (status == 429 and any(sign in message for sign in _NO_MONEY)):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    if status in _REFUSED and not (status == 429 and any(sign in raw for sign in _NO_MONEY)):
         return Refused(message, status=status, retry_after=wait, overloaded=status in _OVERLOADED)
     if status >= 500 and status not in _HOPELESS:
         return Lost(message, status=status, retry_after=wait)

@@ -87,14 +87,14 @@ class StreamReader:
         finish = Finish.CANCELLED if cancelled else self._finish
         failed = why_failed(text, finish, self._request, logprobs)
         meta = {"reasoning": hidden} if hidden else {}
-        piece = Piece(text or "", finish, self.tokens, logprobs, failed=failed, meta=meta)
+        piece = Piece(text if failed is None and text else "", finish, self.tokens, logprobs, failed=failed, meta=meta)
         _, _, cached, reasoning = self._counts
         completion_tokens = self.tokens if self.exact else None
         return Completion((piece,), self.prompt_tokens, completion_tokens, cached, reasoning)
 
     def _delta(self, choice: dict[str, Any]) -> tuple[str, Logprobs | None, bool]:
         """Text and log-probabilities of one event, and whether it holds any token at all."""
-        source: Any = choice.get("delta") if self._chat else choice
+        source: Any = choice.get("delta", choice.get("message")) if self._chat else choice  # message: it can't stream
         source = source if type(source) is dict else {}
         text = source.get("content" if self._chat else "text")
         if type(text) is str:

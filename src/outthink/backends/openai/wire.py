@@ -30,7 +30,7 @@ ERROR_BYTES = 65536
 class Wire:
     """A connection pool. `largest` bounds the bytes of one reply; one event of a stream may have a sixteenth of that."""
 
-    def __init__(self, address: Address, key: Secret, largest: int = 64 << 20) -> None:
+    def __init__(self, address: Address, key: Secret, largest: int) -> None:
         self.where = address.base
         self._base, self._root = address.base, address.root
         self.hide = key.hidden  # takes the key out of a text
@@ -93,6 +93,8 @@ class Wire:
             async with asyncio.timeout(timeout):
                 response = await self._send("POST", self._base + path, body)
                 async with response:
+                    if response.content_type == "application/json":  # an error, or a server that can't stream
+                        return take(Event(b"message", await self._body(response)))
                     await self._check(response)
                     async for piece in response.content.iter_any():
                         received += len(piece)

@@ -1,0 +1,344 @@
+"""Requests to bytes, replies to completions, statuses to errors: everything of the backend that needs no network."""
+
+import json
+import math
+import pickle
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outthink.backends.engines import ENGINES, engine_named
+from outthink.backends.openai import OpenAIBackend
+from outthink.backends.openai.address import Address
+from outthink.backends.openai.decode import Unreadable, completion_of, json_of
+from outthink.backends.openai.encode import Encoder
+from outthink.backends.openai.failures import failure, retry_after
+from outthink.backends.openai.stream import ErrorEvent, StreamReader
+from outthink.backends.sse import Event
+from outthink.core.backend import Request
+from outthink.core.errors import BadInput, Lost, Permanent, Refused, UnknownName, Unsupported
+from outthink.core.logprobs import LogprobNeed
+from outthink.core.prompt import Prompt
+from outthink.core.sample import Finish
+from outthink.core.sampling import Sampling
+
+CHAT = Prompt.chat("1 + 1?")
+KEY = "sk-very-secret-0123456789"
+
+
+def body(engine: str, request: Request) -> dict[str, Any]:
+    return json.loads(Encoder(ENGINES[engine], "m").body(request))
+
+
+def request(prompt: Prompt = CHAT, n: int = 1, logprobs: LogprobNeed | None = None, **settings: Any) -> Request:
+    return Request(prompt, Sampling(**settings), list(range(7, 7 + n)), logprobs)
+
+
+# --- requests -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("engine", "stated"),
+    [
+        ("vllm", {"top_p": 1.0, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}),
+        ("sglang", {"top_p": 1.0, "top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0}),
+        ("llamacpp", {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repeat_penalty": 1.0, "typical_p": 1.0, "mirostat": 0}),
+        ("openai", {"top_p": 1.0}),
+    ],
+)
+def test_temperature_one_is_stated_with_every_other_sampler_off(engine: str, stated: dict[str, float]) -> None:
+    sent = body(engine, request(temperature=1.0))
+    assert stated.items() <= sent.items()
+    assert (sent["temperature"], sent["presence_penalty"], sent["frequency_penalty"], sent["seed"]) == (1.0, 0.0, 0.0, 7)
+
+
+@pytest.mark.parametrize("engine", ["openai", "ollama"])
+@pytest.mark.parametrize("setting", [{"top_k": 20}, {"min_p": 0.1}, {"repeat_penalty": 1.1}])
+def test_what_an_engine_cannot_be_told_is_refused(engine: str, setting: dict[str, float]) -> None:
+    with pytest.raises(Unsupported, match=next(iter(setting))):
+        body(engine, request(**setting))
+    assert not {"top_k", "min_p", "repetition_penalty", "repeat_penalty"} & body(engine, request()).keys()
+
+
+def test_openai_gets_its_own_fields_and_no_other() -> None:
+    sent = body("openai", request(n=3, logprobs=LogprobNeed(5), stop=("a", "b")))
+    assert sent == {
+        "model": "m", "messages": [{"role": "user", "content": "1 + 1?"}], "temperature": 0.7, "top_p": 1.0,
+        "presence_penalty": 0.0, "frequency_penalty": 0.0, "max_completion_tokens": 1024, "stop": ["a", "b"],
+        "logprobs": True, "top_logprobs": 5, "n": 3, "seed": 7,
+    }  # fmt: skip
+    with pytest.raises(Unsupported, match="at most 4"):
+        body("openai", request(stop=("a", "b", "c", "d", "e")))
+
+
+def test_a_prefix_is_an_open_assistant_turn_or_raw_text() -> None:
+    prompt = CHAT.continued("It is")
+    for engine in ("vllm", "sglang"):
+        sent = body(engine, request(prompt))
+        assert sent["messages"][-1] == {"role": "assistant", "content": "It is"}
+        assert (sent["continue_final_message"], sent["add_generation_prompt"]) == (True, False)
+    assert body("llamacpp", request(prompt))["messages"][-1]["role"] == "assistant"
+    assert body("generic", request(Prompt.raw("1 + 1", prefix=" = ")))["prompt"] == "1 + 1 = "
+    with pytest.raises(Unsupported, match="continue"):
+        body("openai", request(prompt))
+
+
+def test_llama_cpp_gives_logprobs_only_with_an_alternative() -> None:
+    assert body("llamacpp", request(logprobs=LogprobNeed(0)))["top_logprobs"] == 1
+    assert body("vllm", request(Prompt.raw("x"), logprobs=LogprobNeed(0)))["logprobs"] == 0
+
+
+@given(st.text(), st.text(), st.text(), st.integers(1, 2**31))
+def test_any_text_survives_the_wire(user: str, system: str, prefix: str, seed: int) -> None:
+    prompt = Prompt.chat(user, system=system, prefix=prefix)
+    sent = body("vllm", Request(prompt, Sampling(), [seed]))
+    given_texts = [*filter(None, [system]), user, *filter(None, [prefix])]
+    assert ([message["content"] for message in sent["messages"]], sent["seed"]) == (given_texts, seed)
+
+
+def test_a_lone_surrogate_is_refused_before_it_is_sent() -> None:
+    with pytest.raises(BadInput, match="surrogate"):
+        body("vllm", request(Prompt.chat("\ud800")))
+
+
+def test_engines_are_found_by_name_only() -> None:
+    with pytest.raises(UnknownName, match="vllm"):
+        engine_named("vlm")
+
+
+# --- replies ------------------------------------------------------------------------------------------------------
+
+
+def reply(*choices: object, **more: object) -> dict[str, Any]:
+    return {"choices": list(choices), "usage": {"prompt_tokens": 9, "completion_tokens": 4}, **more}
+
+
+def choice(index: int = 0, content: object = "two", finish: object = "stop", **more: object) -> dict[str, Any]:
+    return {"index": index, "message": {"role": "assistant", "content": content}, "finish_reason": finish, **more}
+
+
+def test_one_bad_choice_never_costs_its_siblings() -> None:
+    broken = [choice(0, None), "no choice", choice(2), choice(2, "twice"), choice(9, "too many"), choice(3, "\ud800")]
+    pieces = completion_of(reply(*broken), request(n=4), chat=True).pieces
+    assert [piece.failed is None for piece in pieces] == [False, True, False]
+    assert pieces[1].text == "two"
+    assert all(piece.text == "" for piece in pieces if piece.failed)
+
+
+@pytest.mark.parametrize(
+    ("extra", "stops", "finish"),
+    [
+        ({"stop_reason": None}, ("x",), Finish.EOS),
+        ({"stop_reason": "x"}, ("x",), Finish.STOP),
+        ({"matched_stop": 2}, (), Finish.EOS),
+        ({"matched_stop": "x"}, ("x",), Finish.STOP),
+        ({}, (), Finish.EOS),
+        ({}, ("x",), Finish.STOP),
+        ({"finish_reason": "length"}, (), Finish.LENGTH),
+        ({"finish_reason": "abort"}, (), Finish.OTHER),
+        ({"finish_reason": None}, (), Finish.OTHER),
+        ({"finish_reason": ["stop"]}, (), Finish.OTHER),
+    ],
+)
+def test_why_a_sample_ended(extra: dict[str, object], stops: tuple[str, ...], finish: Finish) -> None:
+    assert completion_of(reply(choice() | extra), request(stop=stops), chat=True).pieces[0].finish is finish
+
+
+def test_withheld_text_is_no_sample_and_spent_reasoning_is_an_empty_one() -> None:
+    filtered, spent = choice(0, "par", "content_filter"), choice(1, None, "length")
+    spent["message"]["reasoning_content"] = "hmm"
+    pieces = completion_of(reply(filtered, spent), request(n=2), chat=True).pieces
+    assert "filter" in str(pieces[0].failed)
+    assert (pieces[1].failed, pieces[1].text, pieces[1].meta) == (None, "", {"reasoning": "hmm"})
+
+
+ROWS = [(-0.5, [-0.5, -2.0]), (-3.0, [-0.1, -3.0])]
+IN_CHATS = {"content": [{"logprob": value, "top_logprobs": [{"logprob": top} for top in tops]} for value, tops in ROWS]}
+IN_TEXTS = {
+    "token_logprobs": [value for value, _ in ROWS],
+    "top_logprobs": [{"a": -0.5, "b": -2.0}, {"a": -0.1, "b": -3.0, "sampled beyond k": -9.0}],
+}
+
+
+@pytest.mark.parametrize(("chat", "found"), [(True, IN_CHATS), (False, IN_TEXTS), (False, IN_CHATS)])
+def test_both_forms_of_logprobs_are_read(chat: bool, found: dict[str, Any]) -> None:
+    source = choice(logprobs=found) if chat else {"index": 0, "text": "two", "logprobs": found}
+    logprobs = completion_of(reply(source), request(logprobs=LogprobNeed(2)), chat, vocabulary=50).pieces[0].logprobs
+    assert logprobs is not None
+    assert (list(logprobs.chosen), list(logprobs.row(0)), list(logprobs.row(1))) == ([-0.5, -3.0], [-0.5, -2.0], [-0.1, -3.0])
+    assert (logprobs.k, logprobs.vocabulary) == (2, 50)
+
+
+@pytest.mark.parametrize("bad", [None, math.nan, "x", 0.5, -math.inf, 10**400, True, {}])
+def test_impossible_logprobs_fail_the_sample(bad: object) -> None:
+    found = {"content": [{"logprob": -0.1, "top_logprobs": []}, {"logprob": bad, "top_logprobs": []}]}
+    piece = completion_of(reply(choice(logprobs=found)), request(logprobs=LogprobNeed()), chat=True).pieces[0]
+    assert "log-probabilities" in str(piece.failed)
+    assert completion_of(reply(choice(logprobs=found)), request(), chat=True).pieces[0].failed is None  # nobody asked
+
+
+def test_missing_alternatives_are_minus_infinity() -> None:
+    found = {"content": [{"logprob": -0.1, "top_logprobs": [{"logprob": None}, {"logprob": -0.1}, {}]}]}
+    piece = completion_of(reply(choice(logprobs=found)), request(logprobs=LogprobNeed(2)), chat=True).pieces[0]
+    assert list(piece.logprobs.top) == [-0.1, -math.inf]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 9, "completion_tokens": 4}, (9, 4, 0, 0)),
+        ({"prompt_tokens": -9, "completion_tokens": 4.5}, (None, None, 0, 0)),
+        ({"prompt_tokens": 9, "completion_tokens": True, "prompt_tokens_details": None}, (9, None, 0, 0)),
+        ({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 50}}, (9, None, 9, 0)),
+        ({"completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 3}}, (None, 5, 0, 3)),
+        ([], (None, None, 0, 0)),
+    ],
+)
+def test_usage_that_is_absurd_was_not_reported(usage: object, expected: tuple[object, ...]) -> None:
+    found = completion_of(reply(choice(), usage=usage), request(), chat=True)
+    assert (found.prompt_tokens, found.completion_tokens, found.cached_tokens, found.reasoning_tokens) == expected
+
+
+def test_a_server_that_reports_fewer_tokens_than_it_shows_is_not_believed() -> None:
+    usage = {"completion_tokens": 1}
+    found = completion_of(reply(choice(logprobs=IN_CHATS), usage=usage), request(logprobs=LogprobNeed(2)), chat=True)
+    assert (found.completion_tokens, found.pieces[0].tokens) == (2, 2)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from("choices index message delta text content logprobs logprob top_logprobs token_logprobs usage".split())
+            | st.sampled_from(
+                "prompt_tokens completion_tokens prompt_tokens_details cached_tokens finish_reason timings".split()
+            ),
+            inner,
+            max_size=6,
+        )
+    ),
+    max_leaves=30,
+)
+
+
+@given(JSON, st.booleans(), st.integers(1, 3))
+def test_no_json_surprises_the_decoder(answer: object, chat: bool, n: int) -> None:
+    asked = request(n=n, logprobs=LogprobNeed(2))
+    try:
+        found = completion_of(json_of(json.dumps(answer).encode()), asked, chat)
+    except Unreadable:
+        pass
+    else:
+        assert 1 <= len(found.pieces) <= n
+    reader = StreamReader(asked, chat)
+    try:
+        reader.read(Event(b"message", json.dumps(answer).encode()))
+    except (Unreadable, ErrorEvent):
+        pass
+    else:
+        assert len(reader.completion(cancelled=False).pieces) == 1
+
+
+@pytest.mark.parametrize(
+    "broken", [b"", b"{", b"[]", b"null", b'{"a": "\xff"}', b"[" * 100_000, b"\xff\xfe{}", b'{"a": 1' + b"0" * 9999]
+)
+def test_broken_bodies_are_unreadable(broken: bytes) -> None:
+    with pytest.raises(Unreadable):
+        completion_of(json_of(broken), request(), chat=True)
+
+
+# --- failures -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(status, Refused) for status in (408, 409, 425, 429, 503, 529)]
+    + [(status, Lost) for status in (500, 502, 504)]
+    + [(status, Permanent) for status in (302, 307, 400, 401, 403, 404, 413, 422, 501, 204)],
+)
+def test_who_must_act_follows_from_the_status(status: int, kind: type[Exception]) -> None:
+    error = failure("http://x", status, b'{"error": {"message": "so it is"}}')
+    assert type(error) is kind
+    assert error.status == status
+    assert isinstance(error, Permanent) or "so it is" in str(error)
+    assert getattr(error, "overloaded", False) == (status in (429, 503, 529))
+
+
+def test_a_429_without_money_left_is_permanent() -> None:
+    words = b'{"error": {"message": "You exceeded your current quota", "code": "insufficient_quota"}}'
+    assert isinstance(failure("x", 429, words), Permanent)
+    assert isinstance(failure("x", 429, json.loads(words)["error"]), Permanent)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [("3", 3.0), ("0.5", 0.5), ("-4", 0.0), ("nan", None), ("inf", None), ("soon", None), ("", None), (None, None)]
+    + [("Wed, 21 Oct 2015 07:28:00 GMT", 60.0), ("Wed, 21 Oct 2015 07:20:00 GMT", 0.0), ("Wed, 99 Oct 2015 07:28:00 GMT", None)],
+)
+def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
+    assert retry_after(header, now=lambda: 1445412420.0) == seconds
+
+
+@pytest.mark.parametrize(
+    "words", [f"bad key {KEY}", '{"error": "bad key ' + KEY + '"}', "x" * 290 + KEY, "<html>\x1b[31m" + "y" * 9999]
+)
+def test_the_servers_words_are_short_and_hold_no_key(words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OUTTHINK_API_KEY", KEY)
+    secret = Address.parse("http://x").key()
+    told = str(failure("http://x", 401, words.encode(), hide=secret.hidden))
+    assert len(told) < 400
+    assert told.isprintable()
+    assert not any(KEY[:size] in told for size in range(8, len(KEY)))
+
+
+# --- addresses and keys -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "model"),
+    [
+        ("http://localhost:8000", "http://localhost:8000/v1", ""),
+        ("http://localhost:8000/#org/model-7B", "http://localhost:8000/v1", "org/model-7B"),
+        ("https://h/openai/v1/", "https://h/openai/v1", ""),
+        ("https://h/v1/chat/completions#m", "https://h/v1", "m"),
+        ("http://[::1]:80/v1", "http://[::1]:80/v1", ""),
+    ],
+)
+def test_addresses(text: str, base: str, model: str) -> None:
+    address = Address.parse(text)
+    assert (address.base, address.model) == (base, model)
+
+
+@pytest.mark.parametrize(
+    "text", [f"https://user:{KEY}@h", f"https://{KEY}@h", f"https://h/v1?api_key={KEY}", "ftp://h", "localhost:8000", "http://"]
+    + ["http://h:99999", "http://a b", "http://h/\r\nX: y"]
+)  # fmt: skip
+def test_addresses_that_are_refused_without_being_repeated(text: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        Address.parse(text)
+    assert KEY not in str(refused.value)
+
+
+def test_a_key_comes_from_the_environment_and_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    assert not Address.parse("https://elsewhere.example").key()
+    assert not Address.parse("http://api.openai.com").key()  # not over an open wire
+    assert not Address.parse("https://api.openai.com.evil.example").key()
+    secret = Address.parse("https://api.openai.com").key()
+    assert secret.header() == {"Authorization": f"Bearer {KEY}"}
+    monkeypatch.setenv("OUTTHINK_API_KEY", "sk-mine")
+    assert Address.parse("https://api.openai.com").key().header() == {"Authorization": "Bearer sk-mine"}
+    backend = OpenAIBackend("https://api.openai.com#m", key_variable="OPENAI_API_KEY")
+    assert KEY not in repr([backend, vars(backend), vars(backend.wire), secret, backend.name])
+    with pytest.raises(TypeError, match="not for storage"):
+        pickle.dumps(secret)
+    for bad in ("sk a", "sk\nHost: x", "sk-é"):
+        monkeypatch.setenv("OUTTHINK_API_KEY", bad)
+        with pytest.raises(BadInput, match="no key") as refused:
+            Address.parse("https://h").key()
+        assert bad not in str(refused.value)
+    with pytest.raises(BadInput, match="not set"):
+        Address.parse("https://h").key("ABSENT_API_KEY")
