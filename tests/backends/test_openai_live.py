@@ -1,7 +1,7 @@
 """The backend against the fake server: what arrives, what breaks, and what the server is left with."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -21,6 +21,11 @@ CHAT = Prompt.chat("Case 3: which number is hidden in this case?")
 
 def go_on(_: Delta) -> bool:
     return False
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    while not holds():  # noqa: ASYNC110  # what a server notices has no event; the test's time limit ends a wrong wait
+        await asyncio.sleep(0.001)
 
 
 def ask(n: int = 1, prompt: Prompt = CHAT, seed: int = 1, **more: Any) -> Request:
@@ -142,13 +147,11 @@ async def test_leaving_a_stream_frees_the_server_and_counts_what_came() -> None:
 async def test_a_cancelled_call_leaves_no_request_behind(watch: Any) -> None:
     async with served(latency=30.0) as (server, backend):
         calls = [asyncio.create_task(backend.complete(ask(watch=watch, timeout=None))) for _ in range(20)]
-        while server.accounts.generating < 20:
-            await asyncio.sleep(0.001)
+        await until(lambda: server.accounts.generating == 20)
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
-        while server.accounts.generating:
-            await asyncio.sleep(0.001)
+        await until(lambda: server.accounts.generating == 0)
         assert {entry["outcome"] for entry in server.accounts.entries()} == {"cancelled"}
 
 
@@ -168,7 +171,7 @@ async def test_nobody_there_is_refused_and_says_where() -> None:
     async with FakeServer() as server:
         url = server.url
     backend = OpenAIBackend(url + "#fake")
-    with pytest.raises(Refused, match="no connection to http://127.0.0.1") as raised:
+    with pytest.raises(Refused, match="no connection to http://127") as raised:
         await backend.open()
     assert raised.value.overloaded
     await backend.close()

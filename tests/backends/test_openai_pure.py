@@ -275,8 +275,12 @@ def test_a_429_without_money_left_is_permanent() -> None:
 
 @pytest.mark.parametrize(
     ("header", "seconds"),
-    [("3", 3.0), ("0.5", 0.5), ("-4", 0.0), ("nan", None), ("inf", None), ("soon", None), ("", None), (None, None)]
-    + [("Wed, 21 Oct 2015 07:28:00 GMT", 60.0), ("Wed, 21 Oct 2015 07:20:00 GMT", 0.0), ("Wed, 99 Oct 2015 07:28:00 GMT", None)],
+    [
+        *[("3", 3.0), ("0.5", 0.5), ("-4", 0.0), ("nan", None), ("inf", None), ("soon", None), ("", None), (None, None)],
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 60.0),
+        ("Wed, 21 Oct 2015 07:20:00 GMT", 0.0),
+        ("Wed, 99 Oct 2015 07:28:00 GMT", None),
+    ],
 )
 def test_retry_after_is_a_number_or_a_date(header: str | None, seconds: float | None) -> None:
     assert retry_after(header, now=lambda: 1445412420.0) == seconds
@@ -313,9 +317,12 @@ def test_addresses(text: str, base: str, model: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [f"https://user:{KEY}@h", f"https://{KEY}@h", f"https://h/v1?api_key={KEY}", "ftp://h", "localhost:8000", "http://"]
-    + ["http://h:99999", "http://a b", "http://h/\r\nX: y"]
-)  # fmt: skip
+    "text",
+    [
+        *[f"https://user:{KEY}@h", f"https://{KEY}@h", f"https://h/v1?api_key={KEY}"],
+        *["ftp://h", "localhost:8000", "http://", "http://h:99999", "http://a b", "http://h/\r\nX: y"],
+    ],
+)
 def test_addresses_that_are_refused_without_being_repeated(text: str) -> None:
     with pytest.raises(BadInput) as refused:
         Address.parse(text)
