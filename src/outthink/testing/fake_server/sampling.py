@@ -180,7 +180,7 @@ class Sampler:
         if order.temperature:
             start.update(b"%d" % at)
         draw = int.from_bytes(start.digest(), "little") >> 1
-        text, confidence = self._world(order.prompt, order.prefix, draw)
+        text, confidence = self._world(order.prompt, order.prefix if order.chat else None, draw)
         if order.guide is not None:
             text = guided_text(order.guide, text, draw)
         if order.stop and "swallows_stop" not in faults:

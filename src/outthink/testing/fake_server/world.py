@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import NamedTuple, Protocol
 
 _CASE = re.compile(r"Case (\d+)\b")
+_ENDED = re.compile(r"\\boxed\{\w+\}\.\s*\S")
 _WRONG_SHARES = (0.5, 0.8, 0.95, 1.0)  # cumulated shares of the wrong answers among all wrong ones
 
 
@@ -22,11 +23,12 @@ class World(Protocol):
     """Answers for a fake model: a pure function.
 
     prompt: the whole prompt, a chat as its messages' texts joined by newlines
-    prefix: an open assistant turn to be continued; the text returned comes after it
+    prefix: an open assistant turn to be continued ("" for none); the text returned comes after it. None for a raw prompt,
+            where the world has to see for itself whether the prompt ends in an unfinished answer
     draw:   63 bits that stand for chance; equal draws give equal texts
     """
 
-    def __call__(self, prompt: str, prefix: str, draw: int) -> Drawn: ...
+    def __call__(self, prompt: str, prefix: str | None, draw: int) -> Drawn: ...
 
 
 class _Facts(NamedTuple):
@@ -60,7 +62,7 @@ class HashWorld:
         """The right answer."""
         return self._facts(_name(problem)).answers[0]
 
-    def __call__(self, prompt: str, prefix: str, draw: int) -> Drawn:
+    def __call__(self, prompt: str, prefix: str | None, draw: int) -> Drawn:
         facts = self._facts(_name(prompt))
         chance = (draw & 0xFFFFFFFF) / 2**32
         if chance < facts.success:
@@ -71,8 +73,11 @@ class HashWorld:
             confidence = 0.75
         checks = "".join(f"Check {draw >> shift & 0xFFFF:x}.\n\n" for shift in range(32, 40 + 8 * (draw >> 61), 8))
         text = f"{facts.head}{checks}The answer is \\boxed{{{answer}}}."
-        if not prefix and facts.head[:24] in prompt:  # a raw prompt that already holds the beginning of an answer
-            prefix = prompt[prompt.rfind(facts.head[:24]) :]
+        if prefix is None:
+            begun = prompt.rfind(facts.head[:24])
+            prefix = prompt[begun:] if begun >= 0 else ""
+            if _ENDED.search(prefix):  # an earlier answer, then other words
+                prefix = ""
         return Drawn(_rest(text, prefix, f"{answer}}}."), confidence)
 
     def _derive(self, name: str) -> _Facts:
