@@ -87,6 +87,7 @@ class Limiter:
         # Entries of cancelled waiters stay until they surface, or until they are the majority.
         self._queue: list[tuple[int, int, asyncio.Future[None]]] = []
         self._arrivals = count()
+        self._fed: list[asyncio.Future[None]] = []
 
     async def acquire(self, priority: int = 0) -> Permit:
         """A slot, when it is this one's turn. Being cancelled while waiting takes nothing."""
@@ -101,6 +102,7 @@ class Limiter:
                 if turn.cancelled():
                     self.waiting -= 1
                     self._forget_cancelled()
+                    self._feed()
                 else:
                     self._give_back()  # the slot was granted before the cancellation arrived
                 raise
@@ -108,6 +110,13 @@ class Limiter:
         else:
             self.in_flight += 1
         return Permit(self, now, self.search.epoch if self.search is not None else 0)
+
+    async def hungry(self) -> None:
+        """Wait until fewer wait for a slot than there are slots: the moment to begin more work, so that queues stay short."""
+        while self.waiting >= self.limit:
+            fed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._fed.append(fed)
+            await fed
 
     def pause(self, seconds: float) -> None:
         """Grant nothing for so many seconds (NaN and negative: no pause)."""
@@ -155,6 +164,14 @@ class Limiter:
                 self.waiting -= 1
                 self.in_flight += 1
                 turn.set_result(None)
+        self._feed()
+
+    def _feed(self) -> None:
+        if self._fed and self.waiting < self.limit:
+            fed, self._fed = self._fed, []
+            for each in fed:
+                if not each.done():
+                    each.set_result(None)
 
     def _arm(self) -> None:
         if self._timer is None:

@@ -1,0 +1,192 @@
+"""What most users need: `solve` one problem, `evaluate` strategies on many. Both have async twins and keep nothing global."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from outthink import catalogue
+from outthink.core.backend import Backend
+from outthink.core.budget import Budget
+from outthink.core.errors import BadInput, OracleRefused
+from outthink.core.problem import Problem
+from outthink.core.selection import Result
+from outthink.core.strategy import Strategy
+from outthink.core.task import Task
+from outthink.core.verifier import Verifier
+from outthink.runtime.spec import RunSpec
+from outthink.session import DEFAULT_TASK, Session
+
+if TYPE_CHECKING:
+    from outthink.evaluate.evaluation import Evaluation
+
+T = TypeVar("T")
+
+
+async def solve_async(
+    problem: Problem | str,
+    *,
+    model: str | Path | Backend = "embedded",
+    strategy: str | Strategy = "majority",
+    budget: Budget | str | int | None = None,
+    task: str | Task = DEFAULT_TASK,
+    verifier: str | Verifier | None = None,
+    parameters: Mapping[str, Any] | None = None,
+    journal: str | Path | None = None,
+    **session: Any,
+) -> Result:
+    """Answer one problem.
+
+    budget:     "16 samples", "20k tokens, 30s", 16, or None: then the strategy's own n decides
+    parameters: the strategy's, such as {"n": 16}
+    journal:    a file that makes the run resumable; the same call again pays nothing twice
+    session:    further settings, see `Session`: sampling, roles, concurrency, retry, prices, seed, ...
+
+    Raises UsageError, and BackendError where the model can't be reached; what goes wrong in the run is in `Result.reason`.
+    """
+    if session.get("oracle"):
+        raise OracleRefused("`solve` never looks at gold answers; `evaluate` does")
+    asked, found, limit = Problem.of(problem), catalogue.strategy(strategy), Budget.of(budget)
+    chosen = dict(parameters or {})
+    if (
+        (not limit.limits()
+        and chosen.get("n", 0) is None)
+        or ("n" in found.parameters and "n" not in chosen and not limit.limits())
+    ):
+        raise BadInput(f"give a budget such as '16 samples', or {found.name} an n", where="budget")
+    header = {
+        "kind": "solve",
+        "strategy": found.name,
+        "parameters": found.bound(chosen),
+        "budget": str(limit),
+        "problems": [asked.id, asked.text],
+    }
+    async with Session(model, task=task, verifier=verifier, journal=journal, header=header, **session) as opened:
+        return await opened.solve(asked, found, limit, **chosen)
+
+
+def solve(problem: Problem | str, **settings: Any) -> Result:
+    """`solve_async` for code that isn't async; works inside a running event loop (a notebook) too."""
+    return run_anywhere(solve_async(problem, **settings))
+
+
+async def evaluate_async(
+    problems: Iterable[Problem | str],
+    *,
+    strategies: Sequence[str | Strategy] = ("single", "majority"),
+    budgets: Sequence[Budget | str | int] = ("1 sample", "2 samples", "4 samples", "8 samples"),
+    model: str | Path | Backend = "embedded",
+    task: str | Task = DEFAULT_TASK,
+    verifier: str | Verifier | None = None,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None,
+    replicates: int = 1,
+    journal: str | Path | None = None,
+    progress: Callable[[int, int, Result], None] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    **session: Any,
+) -> Evaluation:
+    """Measure strategies on problems at several budgets: accuracy with intervals against what it cost.
+
+    Each strategy runs once per problem and replicate, at the largest budget; what it offered on the way answers the smaller
+    ones. Budgets that aren't bounds of one and the same dimension get runs of their own.
+
+    parameters: by strategy name
+    replicates: runs per problem and strategy, with seeds of their own
+    progress:   called after each run with (runs done, runs in all, its result)
+    The other arguments are those of `solve_async`. Raises UsageError, BackendError.
+    """
+    from outthink.evaluate.evaluation import Evaluation
+    from outthink.problems import load
+
+    loaded = load(problems)
+    found = [catalogue.strategy(each) for each in strategies]
+    limits = [Budget.of(budget) for budget in budgets]
+    if not found or not limits or replicates < 1:
+        raise BadInput("give at least one strategy, one budget and one replicate", where="evaluate")
+    given = {name.replace("-", "_"): dict(values) for name, values in (parameters or {}).items()}
+    plans = [(each, plan) for each in found for plan in run_budgets(limits)]
+    header = {
+        "kind": "evaluate",
+        "strategies": {each.name: each.bound(given.get(each.name, {})) for each in found},
+        "budgets": [str(limit) for limit in limits],
+        "problems": loaded.fingerprint,
+        "replicates": replicates,
+    }
+
+    def specs() -> Iterator[tuple[RunSpec, tuple[Budget, ...], int]]:
+        ordinal = 0
+        for problem in loaded:
+            for each, (most, shown) in plans:
+                for replicate in range(replicates):
+                    name = f"{each.name}@{most}/{problem.id}/{replicate}"
+                    yield (
+                        RunSpec(name, each.name, problem, most, given.get(each.name, {}), opened.seed, ordinal),
+                        shown,
+                        replicate,
+                    )
+                    ordinal += 1
+
+    total = len(loaded) * len(plans) * replicates
+    async with Session(
+        model, task=task, verifier=verifier, journal=journal, header=header, notes=notes, oracle=True, **session
+    ) as opened:
+        evaluation = Evaluation(model=opened.model, task=opened.task.name, source=loaded.source)
+        waiting: dict[str, tuple[tuple[Budget, ...], int]] = {}
+
+        def plain() -> Iterator[RunSpec]:
+            for spec, shown, replicate in specs():
+                waiting[spec.name] = shown, replicate
+                yield spec
+
+        done = 0
+        async for spec, result in opened.runs(plain(), keep_samples=True):
+            shown, replicate = waiting.pop(spec.name)
+            oracle = any(each.oracle for each in opened.bindings.verifiers.values()) and "scores" in _needs(found, spec.strategy)
+            await evaluation.add(opened.task, spec.problem, result, budgets=shown, replicate=replicate, oracle=oracle)
+            done += 1
+            if progress is not None:
+                progress(done, total, result)
+    return evaluation
+
+
+def evaluate(problems: Iterable[Problem | str], **settings: Any) -> Evaluation:
+    """`evaluate_async` for code that isn't async; works inside a running event loop (a notebook) too."""
+    return run_anywhere(evaluate_async(problems, **settings))
+
+
+def run_budgets(budgets: Sequence[Budget]) -> list[tuple[Budget, tuple[Budget, ...]]]:
+    """The budgets that need runs, each with the budgets that its runs answer for."""
+    bounded = {tuple(budget.limits()) for budget in budgets}
+    if len(bounded) == 1 and len(next(iter(bounded))) == 1 and bounded != {("seconds",)}:
+        return [(max(budgets, key=lambda budget: next(iter(budget.limits().values()))), tuple(budgets))]
+    return [(budget, (budget,)) for budget in budgets]
+
+
+def run_anywhere(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end: here, or in a thread of its own where this thread already runs an event loop."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(main)
+    box: list[T] = []
+    raised: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            box.append(asyncio.run(main))
+        except BaseException as error:  # noqa: BLE001  # carried to the caller's thread, whatever it is
+            raised.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if raised:
+        raise raised[0]
+    return box[0]
+
+
+def _needs(strategies: Sequence[Strategy], name: str) -> frozenset[str]:
+    return frozenset(need.value for each in strategies if each.name == name for need in each.needs)

@@ -1,0 +1,45 @@
+"""From what a user writes for a model to a backend. Opening and sharing backends is `outthink.session`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from outthink.core.backend import Backend
+from outthink.core.budget import Prices
+from outthink.core.errors import BadInput
+
+KINDS = "'embedded', a path to a .gguf file, 'hf:owner/repository/file.gguf', or the URL of a server, such as 'http://localhost:8000/v1#name'"
+
+
+def backend_of(model: str | Path | Backend, *, prices: Prices | None = None) -> Backend:
+    """The backend that `model` names; a backend is returned as it is.
+
+    - `embedded`: the small instruct model that comes as a package, run in this process
+    - a path that ends in .gguf, or `hf:owner/repository/file.gguf`: that file, run in this process
+    - `http(s)://host[:port][/v1]#name`: a model on an OpenAI-compatible server; without #name the server's only one
+
+    Raises BadInput for anything else, MissingExtra where a dependency isn't installed.
+    """
+    if isinstance(model, Backend):
+        return model
+    text = str(model)
+    if text.startswith(("http://", "https://")):
+        from outthink.backends.openai import OpenAIBackend
+
+        return OpenAIBackend(text, prices=prices)
+    if text == "embedded" or text.startswith("hf:") or text.endswith(".gguf"):
+        from outthink.backends.llamacpp import LlamaCppBackend
+
+        return LlamaCppBackend(text, prices=prices)
+    raise BadInput(f"{text!r} names no model; it is {KINDS}", where="model")
+
+
+def prices_of(prices: Prices | Mapping[str, float] | None) -> Prices | None:
+    """Prices from a mapping with "prompt" and "completion", and perhaps "cached", in usd per million tokens."""
+    if prices is None or isinstance(prices, Prices):
+        return prices
+    try:
+        return Prices(**{name: float(value) for name, value in prices.items()})
+    except (TypeError, ValueError):
+        raise BadInput("give prompt and completion, and perhaps cached, in usd per million tokens", where="prices") from None

@@ -1,0 +1,186 @@
+"""One backend as all runs share it: its limiter, its retries, and the true account of every attempt.
+
+`fulfil` turns one request for samples into rows: reserve, wait for a slot, send, settle, and again for what didn't arrive.
+What samples are for, and when to stop asking, is the interpreter's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from outthink.core.backend import Backend, Completion, Piece, Request
+from outthink.core.budget import NOTHING, Prices, Usage
+from outthink.core.errors import BackendError, BudgetCut, Lost, Permanent, Refused
+from outthink.runtime.accounts import lost, shares
+from outthink.runtime.batch import Batch, Retry
+from outthink.runtime.ledger import Ask, Grant, Ledger
+from outthink.runtime.limiter import Limiter
+from outthink.runtime.rows import Row
+
+HOPELESS = frozenset({401, 403, 404})
+"""Statuses that every further request would get too: bad key, forbidden, no such model."""
+
+
+class Endpoint:
+    """A backend, open, with its limiter and retry rule."""
+
+    def __init__(self, backend: Backend, ledger: Ledger, *, concurrency: int | None = None, retry: Retry | None = None) -> None:
+        self.backend, self.ledger = backend, ledger
+        self.retry = retry or Retry()
+        self._concurrency = concurrency
+        self.limiter = Limiter(concurrency)
+        self.broken: Permanent | None = None
+
+    async def open(self) -> None:
+        """Open the backend; its own number of slots is the limit where the user gave none."""
+        await self.backend.open()
+        self.limiter = Limiter(self._concurrency or self.backend.capabilities.slots)
+
+    @property
+    def prices(self) -> Prices | None:
+        """Money per token, where known."""
+        return self.backend.prices
+
+    def ask(self, batch: Batch) -> Ask:
+        """What an attempt at the whole batch reserves."""
+        bound = self.backend.prompt_bound(batch.prompt) if batch.scope.bounded else 0
+        return Ask(len(batch.indices), bound, batch.sampling.max_tokens, self.prices)
+
+    async def fulfil(self, batch: Batch, grant: Grant) -> bool:
+        """Attempt until every sample arrived or failed for good; returns whether a budget stopped a repetition.
+
+        The grant covers the first attempt. Failures are told through `batch.arrived`, never raised; being cancelled settles
+        what was under way as unknown.
+        """
+        if batch.prior is not NOTHING:
+            batch.cost(batch.prior)
+        for attempt in range(1, self.retry.attempts + 1):
+            try:
+                completion, seconds = await self._attempt(batch, grant)
+                error = self._took(batch, completion, grant, seconds)
+            except BackendError as raised:
+                error = raised
+            if not batch.indices:
+                return False
+            if isinstance(error, Permanent) or attempt == self.retry.attempts:
+                times = f" (after {attempt} attempts)" if attempt > 1 else ""
+                self._give_up(batch, f"{error}{times}")
+                return False
+            await asyncio.sleep(self.retry.delay(attempt, error, batch.name))
+            try:
+                grant = await self.ledger.reserve(batch.scope, self.ask(batch), batch.priority)
+            except BudgetCut as cut:
+                self._give_up(batch, f"{error}; {cut}, so it was not tried again")
+                return True
+        return False
+
+    async def _attempt(self, batch: Batch, grant: Grant) -> tuple[Completion, float]:
+        """One attempt: wait for a slot, send, and settle whatever comes of it unless it is a completion.
+
+        Returns the completion and the seconds it took.
+        """
+        on_the_wire = False
+        refused = Usage(calls=1, usd=None if self.prices is None else 0.0)
+        bound = grant.ask.prompt or self.backend.prompt_bound(batch.prompt)
+        try:
+            permit = await self.limiter.acquire(batch.priority[0])
+            with permit:
+                if (hopeless := batch.doomed() or self.broken) is not None:
+                    self.ledger.settle(grant, samples=0, calls=0)
+                    raise hopeless
+                batch.sent(_sent_row(batch, grant, bound))
+                on_the_wire = True
+                sampling = batch.sampling.but(max_tokens=grant.max_tokens)
+                seeds = [batch.seeds[index] for index in batch.indices]
+                request = Request(batch.prompt, sampling, seeds, batch.logprobs, batch.watch, self.retry.timeout, batch.identity)
+                clock = asyncio.get_running_loop().time
+                started = clock()
+                try:
+                    completion = await self.backend.complete(request)
+                except Refused as error:
+                    if error.overloaded or error.retry_after is not None:
+                        permit.overload(error.retry_after)
+                    self._settle_failed(batch, grant, refused)
+                    raise
+                except Permanent as error:
+                    if error.status in HOPELESS:
+                        self.broken = error
+                    self._settle_failed(batch, grant, refused)
+                    raise
+                except Lost as error:
+                    if error.status in (503, 504) or error.retry_after is not None:
+                        permit.overload(error.retry_after)
+                    self._settle_failed(batch, grant, self._lost(grant, bound, error))
+                    raise
+                taken = completion.seconds if completion.seconds is not None else clock() - started
+                permit.succeed(max(1.0, float(completion.completion_tokens or 1)))
+                return completion, taken
+        except asyncio.CancelledError:
+            if on_the_wire:
+                left = batch.watch is not None
+                self._settle_failed(batch, grant, lost(grant, bound, None, batch.seen_tokens(), left=left, prices=self.prices))
+            else:
+                self.ledger.settle(grant, samples=0, calls=0)
+            raise
+
+    def _took(self, batch: Batch, completion: Completion, grant: Grant, seconds: float) -> BackendError:
+        """Settle a completion and tell its samples; returns why the rest is missing."""
+        pieces = completion.pieces[: len(batch.indices)]
+        usages = shares(completion, pieces, grant, self.prices, seconds)
+        total = usages[0] if len(usages) == 1 else sum(usages[1:], usages[0])
+        self.ledger.settle(
+            grant,
+            samples=sum(piece.failed is None for piece in pieces),
+            prompt=total.prompt_tokens,
+            cached=total.cached_tokens,
+            completion=total.completion_tokens,
+            unknown_prompt=total.unknown_prompt_tokens,
+            unknown_completion=total.unknown_completion_tokens,
+        )
+        batch.spent(total)
+        reason = f"the server sent {len(pieces)} of {len(batch.indices)} samples"
+        if not pieces:
+            batch.cost(total)
+        for index, piece, usage in zip(list(batch.indices), pieces, usages, strict=False):
+            cost = batch.costs[index] + usage if index in batch.costs else usage
+            if piece.failed is not None:
+                batch.costs[index], reason = cost, piece.failed
+                continue
+            batch.indices.remove(index)
+            batch.arrived(_arrived_row(batch, index, piece, cost, grant.max_tokens))
+        return Lost(reason)
+
+    def _lost(self, grant: Grant, bound: int, error: Lost) -> Usage:
+        return lost(grant, bound, error.prompt_tokens, error.completion_tokens or 0, left=False, prices=self.prices)
+
+    def _settle_failed(self, batch: Batch, grant: Grant, usage: Usage) -> None:
+        self.ledger.settle(
+            grant,
+            samples=0,
+            prompt=usage.prompt_tokens,
+            completion=usage.completion_tokens,
+            unknown_prompt=usage.unknown_prompt_tokens,
+            unknown_completion=usage.unknown_completion_tokens,
+        )
+        batch.spent(usage)
+        batch.cost(usage)
+
+    def _give_up(self, batch: Batch, reason: str) -> None:
+        for index in batch.indices:
+            batch.arrived(batch.row(index).but(state="failed", reason=reason, usage=batch.costs.get(index, NOTHING)))
+        batch.indices.clear()
+
+
+def _sent_row(batch: Batch, grant: Grant, bound: int) -> Row:
+    """The row that says an attempt left: without an outcome beside it, all of it may have been spent."""
+    most = Usage(calls=1, unknown_prompt_tokens=bound, unknown_completion_tokens=grant.ask.n * grant.max_tokens)
+    return batch.row(batch.indices[0]).but(state="sent", usage=most, max_tokens=grant.max_tokens)
+
+
+def _arrived_row(batch: Batch, index: int, piece: Piece, cost: Usage, max_tokens: int) -> Row:
+    kept = piece.logprobs if batch.logprobs is not None and batch.logprobs.keep else None
+    summary = piece.logprobs.summary() if piece.logprobs is not None else piece.summary
+    return batch.row(index).but(
+        state="ok", text=piece.text, finish=piece.finish.value, tokens=piece.tokens, max_tokens=max_tokens,
+        usage=cost, summary=summary, meta=piece.meta, logprobs=kept,
+    )  # fmt: skip

@@ -1,0 +1,257 @@
+"""One Generate: issue its samples in key order as far as budgets allow, and collect what arrives.
+
+Retries and slots are the endpoint's; what an operation means to a strategy is the interpreter's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from outthink.core.backend import Identity
+from outthink.core.budget import NOTHING, Usage
+from outthink.core.errors import BadInput, BudgetCut, Cut, JournalMismatch, OutthinkError, Permanent, QuorumNotMet
+from outthink.core.key import seed_of
+from outthink.core.operation import Generate
+from outthink.core.sample import Failure, Sample, Samples
+from outthink.runtime.batch import Batch
+from outthink.runtime.ledger import Grant
+from outthink.runtime.rows import Row
+from outthink.runtime.streams import Stream
+
+if TYPE_CHECKING:
+    from outthink.runtime.interpreter import Interpreter
+
+WINDOW = 256
+"""Most requests of one operation under way, or twice the endpoint's limit where that is more: memory stays bounded."""
+HOPELESS_RUN = 8
+"""A Generate that fills its budget gives up after so many failures in a row: each would cost calls for nothing."""
+
+
+@dataclass(slots=True)
+class Generated:
+    """What came of a Generate: everything that arrived, and the error to raise if that isn't enough."""
+
+    samples: Samples
+    error: OutthinkError | Cut | None = None
+
+    @property
+    def usage(self) -> Usage:
+        """What all of it cost."""
+        usages = [sample.usage for sample in self.samples.items] + [failure.usage for failure in self.samples.failed]
+        return sum(usages, NOTHING)
+
+
+@dataclass(slots=True)
+class _State:
+    """Rows so far by sample index, and why issuing stopped."""
+
+    rows: dict[int, Row] = field(default_factory=dict)
+    tasks: set[asyncio.Task[bool]] = field(default_factory=set)
+    cut: BudgetCut | None = None
+    stopped: bool = False
+    failures: int = 0
+    doom: Permanent | None = None
+    batch: Batch | None = None
+
+
+class Generation:
+    """One Generate being carried out for one run."""
+
+    def __init__(self, run: Interpreter, operation: Generate, stream: Stream | None = None) -> None:
+        self.run, self.operation, self.stream = run, operation, stream
+        self.key = operation.key
+        self.digest = operation.digest()
+        self.endpoint = run.bindings.endpoint(operation.role, run.strategy.name)
+        self.scope = run.scope_of(self.key.path)
+        self.first_ordinal = run.take_ordinals(operation.role, operation.n or 0)
+        self.state = _State()
+
+    async def carry_out(self) -> Generated:
+        """Issue, wait, collect. Raises errors that are not a sample's own (PoolMiss, a full disk, ...)."""
+        self._check()
+        deadline = self.run.deadline_of(self.scope)
+        try:
+            async with asyncio.timeout_at(deadline):
+                await self._issue()
+                while self.state.tasks:
+                    await self._reap()
+        except TimeoutError:
+            await self._stop_tasks()
+            self.state.cut = self.run.out_of_time(self.scope)
+        except BaseException:
+            await self._stop_tasks()
+            if self.stream is not None and self.stream.leaving:
+                self._record_left()
+            raise
+        if self.operation.n is None:
+            self.run.take_ordinals(self.operation.role, len(self.state.rows))
+        return self._collected()
+
+    def _check(self) -> None:
+        operation, can = self.operation, self.endpoint.backend.capabilities
+        can.require_logprobs(operation.logprobs, f"strategy {self.run.strategy.name}", self.endpoint.backend.name)
+        if operation.n is None and not self.scope.bounded and self.run.deadline_of(self.scope) is None:
+            raise BadInput(
+                "n=None fills the budget, and there is none; give a budget such as '16 samples' or the strategy an n",
+                where=f"strategy {self.run.strategy.name}",
+            )
+
+    async def _issue(self) -> None:
+        wanted, index = self.operation.n, 0
+        width = self._width()
+        while not self.state.stopped and (wanted is None or index < wanted):
+            row = self._recorded(index)
+            if row is not None:
+                self._replayed(index, row)
+                index += 1
+                continue
+            if self.stream is not None and self.stream.was_left:
+                return
+            if len(self.state.tasks) >= max(WINDOW, 2 * self.endpoint.limiter.limit):
+                await self._reap()
+                continue
+            end = index + width if wanted is None else min(index + width, wanted)
+            indices = list(itertools.takewhile(lambda i: self._recorded(i) is None, range(index, end)))
+            index += await self._send(indices)
+
+    async def _send(self, indices: list[int]) -> int:
+        """Reserve and launch one request; returns how many samples it is for. Stops issuing when nothing fits."""
+        while True:
+            batch = self._batch(indices)
+            try:
+                grant = await self.endpoint.ledger.reserve(self.scope, self.endpoint.ask(batch), batch.priority)
+                break
+            except BudgetCut as cut:
+                if len(indices) > 1:
+                    indices = indices[: len(indices) // 2]
+                    continue
+                self.state.cut, self.state.stopped = cut, True
+                self._arrived(self._row(indices[0]).but(state="refused", reason=str(cut)))
+                return 0
+        self.state.batch = batch
+        task = asyncio.create_task(self._fulfil(batch, grant))
+        self.state.tasks.add(task)
+        return len(indices)
+
+    async def _fulfil(self, batch: Batch, grant: Grant) -> bool:
+        try:
+            return await self.endpoint.fulfil(batch, grant)
+        finally:
+            # A task that was cancelled before it first ran has not settled: then nothing was sent.
+            self.endpoint.ledger.settle(grant, samples=0, calls=0)
+
+    def _width(self) -> int:
+        """Samples per request: more than one only where the backend shares the prompt and nothing is streamed."""
+        alone = self.stream is not None or len(self.operation.prompts) > 1
+        return 1 if alone else max(1, self.endpoint.backend.capabilities.n)
+
+    def _batch(self, indices: list[int]) -> Batch:
+        run, operation, first = self.run, self.operation, indices[0]
+        orphans = [row.usage for index in indices for row in run.orphans(self.key, index)]
+        return Batch(
+            prompt=operation.prompt(first),
+            sampling=operation.sampling,
+            logprobs=operation.logprobs,
+            indices=indices,
+            seeds={index: seed_of(run.seed, self.key.sample(index)) for index in indices},
+            identity=Identity(run.problem.id, self.first_ordinal + first, run.name),
+            scope=self.scope,
+            priority=(run.ordinal, self.key.path, self.key.seq, first),
+            name=f"{self.key}#{first}",
+            row=self._row,
+            sent=self._sent,
+            arrived=self._arrived,
+            spent=run.spend,
+            doomed=lambda: self.state.doom,
+            watch=None if self.stream is None else self.stream.watch,
+            seen_tokens=lambda: 0 if self.stream is None else self.stream.tokens,
+            prior=sum(orphans, NOTHING) if orphans else NOTHING,
+        )
+
+    def _row(self, index: int) -> Row:
+        return Row(self.key.path, self.key.seq, index, "ok", self.digest, prefix=self.operation.prompt(index).prefix)
+
+    def _sent(self, row: Row) -> None:
+        if self.stream is not None:
+            self.stream.restart()
+        self.run.journal.add_sample(self.run.name, row)
+
+    def _arrived(self, row: Row) -> None:
+        self.state.rows[row.index] = row
+        self.run.journal.add_sample(self.run.name, row)
+        self._noticed(row)
+
+    def _noticed(self, row: Row) -> None:
+        self.state.failures = self.state.failures + 1 if row.state == "failed" else 0
+        if self.operation.n is None and self.state.failures >= HOPELESS_RUN:
+            self.state.stopped = True
+
+    def _recorded(self, index: int) -> Row | None:
+        row = self.run.recorded_sample(self.key, index)
+        if row is not None and row.digest != self.digest:
+            raise JournalMismatch(
+                f"the journal's {self.key} was another operation: the code of strategy {self.run.strategy.name}, its prompts or "
+                "its settings changed since; take a new journal",
+                field="code",
+            )
+        return row
+
+    def _replayed(self, index: int, row: Row) -> None:
+        """Take an outcome from the journal, and charge it as it was charged then."""
+        self.state.rows[index] = row
+        self.run.charge(self.scope, row.usage)
+        self._noticed(row)
+        if row.state == "refused":
+            self.state.stopped = True
+            self.state.cut = BudgetCut(self.scope.name, "samples", row.reason, path=self.scope.path)
+
+    async def _reap(self) -> None:
+        done, _ = await asyncio.wait(self.state.tasks, return_when=asyncio.FIRST_COMPLETED)
+        self.state.tasks -= done
+        for task in done:
+            if task.result():
+                self.state.cut = self.state.cut or BudgetCut(self.scope.name, "tokens", path=self.scope.path)
+        if self.endpoint.broken is not None:
+            self.state.stopped = True
+            self.state.doom = self.endpoint.broken
+
+    async def _stop_tasks(self) -> None:
+        tasks, self.state.tasks = self.state.tasks, set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _record_left(self) -> None:
+        """The strategy left this operation: what it had begun is final, so that a resume doesn't pay for it again."""
+        stream = self.stream
+        if stream is None or 0 in self.state.rows:
+            return
+        if stream.tokens or stream.text:
+            delivered = Usage(samples=1)
+            self.run.charge(self.scope, delivered)
+            cost = self.state.batch.costs.get(0, NOTHING) if self.state.batch is not None else NOTHING
+            row = self._row(0).but(text=stream.text, finish="cancelled", tokens=stream.tokens, usage=cost + delivered)
+            self._arrived(row)
+            left = row.outcome(self.run.name)
+            stream.left_sample = left if isinstance(left, Sample) else None
+
+    def _collected(self) -> Generated:
+        rows = [self.state.rows[index] for index in sorted(self.state.rows)]
+        outcomes = [row.outcome(self.run.name) for row in rows if row.state != "refused"]
+        items = tuple(each for each in outcomes if isinstance(each, Sample))
+        failed = tuple(each for each in outcomes if isinstance(each, Failure))
+        # Filling a budget of samples is what was asked for, not a cut; other limits depend on what the samples took.
+        filled = self.operation.n is None and self.state.cut is not None and self.state.cut.dimension == "samples"
+        samples = Samples(items, failed, self.state.cut is not None and not filled)
+        error: OutthinkError | Cut | None = None
+        if len(items) < self.operation.quorum:
+            if self.state.doom is not None:
+                error = self.state.doom
+            elif self.state.cut is not None and not items:
+                error = self.state.cut
+            else:
+                error = QuorumNotMet(self.operation.quorum, items, [each.reason for each in failed])
+        return Generated(samples, error)

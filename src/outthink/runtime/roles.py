@@ -1,0 +1,54 @@
+"""Answers Invoke: the task's own methods, the grader behind its guard, and roles that a user bound."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from outthink.core.errors import BadInput, Lost, MissingRole, OracleRefused, OutthinkError
+from outthink.core.operation import Invoke
+from outthink.runtime.clock import real_time
+
+if TYPE_CHECKING:
+    from outthink.runtime.interpreter import Interpreter
+
+
+async def answer_invoke(run: Interpreter, operation: Invoke) -> Any:
+    """The JSON that a role's method gives.
+
+    Raises MissingRole, OracleRefused, BadInput for a method that isn't there, Lost where a user's role failed, and BudgetCut
+    at the deadline (the task's own methods are limited in time by the task, and work after it: votes must still be counted).
+    """
+    payload, task = operation.payload, run.bindings.task
+    match operation.role, operation.method:
+        case "task", "answers":
+            with real_time():
+                found = await task.answers(run.problem.without_gold(), payload["texts"], payload["known"])
+            return [[answer.text, answer.answer_class] for answer in found]
+        case "grader", "grade":
+            if not run.bindings.oracle:
+                raise OracleRefused("grading looks at the gold answer, which a user doesn't have; it is for `eval` only")
+            if run.problem.gold is None:
+                raise BadInput("has no gold answer to grade by", where=f"problem {run.problem.id}")
+            with real_time():
+                return await task.grade(run.problem, payload["answers"])
+    role = run.bindings.others.get(operation.role)
+    if role is None:
+        raise MissingRole(run.strategy.name, operation.role)
+    method = getattr(role, operation.method, None)
+    if operation.method.startswith("_") or not inspect.iscoroutinefunction(method):
+        raise BadInput(f"has no async method {operation.method!r}", where=f"role {operation.role}")
+    scope = run.scope_of(operation.key.path)
+    limit = asyncio.timeout_at(run.deadline_of(scope))
+    try:
+        async with limit:
+            return await method(**payload)
+    except TimeoutError as error:
+        if limit.expired():
+            raise run.out_of_time(scope) from None
+        raise Lost(f"role {operation.role} timed out: {error}") from None
+    except OutthinkError:
+        raise
+    except Exception as error:
+        raise Lost(f"role {operation.role} failed: {type(error).__name__}: {error}") from error

@@ -1,0 +1,122 @@
+"""How outcomes lie in a journal: table layout, and rows to values and back. Nothing here opens a file."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from outthink.core.budget import NOTHING, Usage
+from outthink.core.key import Key
+from outthink.core.logprobs import Logprobs
+from outthink.core.sample import Failure, Finish, Sample
+
+State = Literal["sent", "ok", "failed", "refused"]
+"""sent: an attempt left us; ok: a sample; failed: it never arrived; refused: a budget didn't admit it."""
+
+COLUMNS = (
+    "run", "path", "seq", "sample", "state", "digest", "text", "finish", "reason", "tokens", "max_tokens",
+    "samples", "calls", "prompt_tokens", "cached_tokens", "completion_tokens", "reasoning_tokens",
+    "unknown_prompt_tokens", "unknown_completion_tokens", "usd", "seconds",
+    "prefix", "summary", "meta", "logprobs",
+)  # fmt: skip
+
+SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS header (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT, answer TEXT, wall_seconds REAL NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS samples ({", ".join(COLUMNS)});
+CREATE TABLE IF NOT EXISTS outcomes (run INTEGER, path TEXT, seq INTEGER, kind TEXT, digest TEXT, value TEXT);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The outcome of an operation that is no sample: `value` is plain JSON."""
+
+    kind: str
+    digest: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One sample's row; see `core.Sample` for the fields, and `State`."""
+
+    path: tuple[int, ...]
+    seq: int
+    index: int
+    state: State
+    digest: str
+    text: str = ""
+    finish: str = ""
+    reason: str = ""
+    tokens: int | None = None
+    max_tokens: int = 0
+    usage: Usage = NOTHING
+    prefix: str = ""
+    summary: Mapping[str, float] = field(default_factory=dict)
+    meta: Mapping[str, object] = field(default_factory=dict)
+    logprobs: Logprobs | None = None
+
+    def but(self, **changes: Any) -> Row:
+        """The same row with some columns filled in."""
+        return replace(self, **changes)
+
+    def outcome(self, run: str) -> Sample | Failure:
+        """What a strategy is told."""
+        key = Key(run, self.path, self.seq, self.index)
+        if self.state != "ok":
+            return Failure(key, self.reason, self.usage)
+        return Sample(
+            key, self.text, Finish(self.finish), self.tokens, self.usage, self.prefix, self.summary, self.logprobs, (), self.meta
+        )
+
+
+def to_row(run: int, row: Row) -> tuple[object, ...]:
+    """The columns of a row."""
+    used = row.usage
+    return (
+        run, ".".join(map(str, row.path)), row.seq, row.index, row.state, row.digest, _clean(row.text), row.finish,
+        _clean(row.reason), row.tokens, row.max_tokens,
+        used.samples, used.calls, used.prompt_tokens, used.cached_tokens, used.completion_tokens, used.reasoning_tokens,
+        used.unknown_prompt_tokens, used.unknown_completion_tokens, used.usd, used.seconds,
+        _clean(row.prefix), json.dumps(row.summary) if row.summary else None, json.dumps(row.meta) if row.meta else None,
+        None if row.logprobs is None else packed(row.logprobs),
+    )  # fmt: skip
+
+
+def from_row(values: Sequence[Any]) -> Row:
+    """A row from its columns. Raises ValueError, TypeError or KeyError for a broken one."""
+    (_, path, seq, index, state, digest, text, finish, reason, tokens, max_tokens, *used) = values
+    *usage, prefix, summary, meta, logprobs = used
+    return Row(
+        tuple(int(part) for part in path.split(".")) if path else (),
+        seq, index, state, digest, text, finish, reason, tokens, max_tokens, Usage(*usage), prefix,
+        json.loads(summary) if summary else {}, json.loads(meta) if meta else {},
+        None if logprobs is None else unpacked(logprobs),
+    )  # fmt: skip
+
+
+def packed(logprobs: Logprobs) -> bytes:
+    """Log-probabilities as half floats after a head of three int32: tokens, alternatives, vocabulary."""
+    values = [*logprobs.chosen, *logprobs.top]
+    return struct.pack(
+        f"<iii{len(values)}e", len(logprobs), logprobs.k, logprobs.vocabulary, *(v if v >= -65000 else -math.inf for v in values)
+    )
+
+
+def unpacked(data: bytes) -> Logprobs:
+    """The inverse of `packed`, to three significant digits."""
+    tokens, k, vocabulary = struct.unpack_from("<iii", data)
+    values = struct.unpack_from(f"<{tokens * (k + 1)}e", data, 12)
+    return Logprobs(array("f", values[:tokens]), array("f", values[tokens:]), k, vocabulary)
+
+
+def _clean(text: str) -> str:
+    """SQLite stores UTF-8: a lone surrogate from a hostile server becomes a replacement character."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -1,0 +1,103 @@
+"""One run as plain data (`RunSpec`), and what its roles are bound to (`Bindings`).
+
+A spec, never a coroutine, is what crosses processes and machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from outthink.core.budget import Budget
+from outthink.core.capability import Needs
+from outthink.core.errors import BadInput, MissingRole, OracleRefused, Unsupported
+from outthink.core.logprobs import LogprobNeed
+from outthink.core.problem import Problem
+from outthink.core.sampling import Sampling
+from outthink.core.strategy import Strategy
+from outthink.core.task import Task
+from outthink.core.verifier import Verifier
+from outthink.runtime.endpoint import Endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpec:
+    """One strategy on one problem under one budget.
+
+    name:       unique in its journal; seeds follow from it
+    ordinal:    its place among its siblings: older runs go first where they compete
+    parameters: the strategy's
+    """
+
+    name: str
+    strategy: str
+    problem: Problem
+    budget: Budget = field(default_factory=Budget)
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    ordinal: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """What the roles of a run are bound to.
+
+    task:      prompts, answers, grades
+    endpoints: generating roles by name; "generator" is always there
+    verifiers: scoring roles by name
+    others:    roles that are only invoked: objects whose async methods take and return JSON
+    sampling:  the user's settings per generating role; the task's own fill the gaps
+    logprobs:  what to record with each sample of the generator, beyond what verifiers need
+    oracle:    gold answers may be used: to grade results, and by oracle verifiers
+    """
+
+    task: Task
+    endpoints: Mapping[str, Endpoint]
+    verifiers: Mapping[str, Verifier] = field(default_factory=dict)
+    others: Mapping[str, Any] = field(default_factory=dict)
+    sampling: Mapping[str, Sampling] = field(default_factory=dict)
+    logprobs: LogprobNeed | None = None
+    oracle: bool = False
+
+    def endpoint(self, role: str, who: str) -> Endpoint:
+        """The endpoint of a generating role. Raises MissingRole."""
+        if role not in self.endpoints:
+            raise MissingRole(who, role)
+        return self.endpoints[role]
+
+    def logprob_need(self) -> LogprobNeed | None:
+        """What the generator's samples must carry for the bound verifiers and the user."""
+        need = self.logprobs
+        for verifier in self.verifiers.values():
+            if verifier.logprobs is not None:
+                need = verifier.logprobs.joined(need)
+        return need
+
+    def check(self, strategy: Strategy, budget: Budget) -> None:
+        """Refuse a wrong combination before anything is spent.
+
+        Raises MissingRole, Unsupported, OracleRefused, BadInput.
+        """
+        generator = self.endpoint("generator", strategy.name)
+        can, name = generator.backend.capabilities, generator.backend.name
+        can.require(strategy.needs, f"strategy {strategy.name}", name)
+        needed = set(strategy.roles) | ({"verifier"} if Needs.SCORES in strategy.needs else set())
+        for verifier in self.verifiers.values():
+            needed |= verifier.roles
+            can.require_logprobs(verifier.logprobs, f"verifier {verifier.name}", name)
+            if verifier.oracle and not self.oracle:
+                raise OracleRefused(
+                    f"verifier {verifier.name} looks at the gold answer, which a user doesn't have; "
+                    "it is for `eval` only, where its rows are labelled as an oracle"
+                )
+        can.require_logprobs(self.logprobs, "recording", name)
+        for role in sorted(needed):
+            if role not in {**self.endpoints, **self.verifiers, **self.others}:
+                raise MissingRole(strategy.name, role)
+        if budget.usd is not None:
+            for role, endpoint in self.endpoints.items():
+                if endpoint.prices is None:
+                    raise Unsupported(f"a budget in $ needs prices, and none are known for the {role} {endpoint.backend.name}")
+        if budget.limits().get("samples") == 0 or budget.limits().get("calls") == 0:
+            raise BadInput(f"{budget} admits nothing at all", where="budget")

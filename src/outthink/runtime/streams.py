@@ -1,0 +1,94 @@
+"""What was started and not yet awaited: its task, its events, and the rule that runs beside a stream.
+
+At most one partial sample waits per stream: a newer one replaces it, so a slow strategy never makes buffers grow, and a
+stream never waits for a strategy (which may itself wait for the stream's refund).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from outthink.core.backend import Delta
+from outthink.core.errors import Cut, OutthinkError
+from outthink.core.operation import Event, EventKind, Handle, Partial, Start
+from outthink.core.sample import Finish, Sample
+
+LEAVING_SECONDS = 1.0
+"""How long a stream that is left may take to say what it had: then its request is simply closed."""
+
+
+class Stream:
+    """One started operation."""
+
+    def __init__(self, start: Start, wake: Callable[[Stream], None], *, was_left: bool = False) -> None:
+        self.start, self.handle = start, Handle(start.key)
+        self.task: asyncio.Task[None] | None = None
+        self.leaving = False
+        self.was_left = was_left
+        self.text = ""
+        self.tokens = 0
+        self.partial: Event | None = None
+        self.final: Event | None = None
+        self.left_sample: Sample | None = None
+        self.arrival = 0
+        self._told = 0
+        self._wake = wake
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    @property
+    def watched(self) -> bool:
+        """Whether partial samples were asked for."""
+        return self.start.every is not None or self.start.rule is not None
+
+    def restart(self) -> None:
+        """A new attempt begins: nothing of an earlier one is part of the sample."""
+        self.text, self.tokens, self._told, self.partial = "", 0, 0, None
+
+    def watch(self, delta: Delta) -> bool:
+        """Called by the backend with each piece, on the loop's thread or a thread of its own; True asks it to stop."""
+        self.text += delta.text
+        self.tokens += delta.tokens
+        every, rule = self.start.every, self.start.rule
+        due = every is not None and self.tokens - self._told >= every
+        if due or (rule is not None and rule(Partial(self.text, self.tokens))):
+            self._told = self.tokens
+            partial = Sample(self.start.key.sample(0), self.text, Finish.CANCELLED, self.tokens)
+            event = Event(self.handle, EventKind.PARTIAL, partial)
+            if threading.get_ident() == self._thread:
+                self._post(event)
+            else:
+                self._loop.call_soon_threadsafe(self._post, event)
+        return self.leaving
+
+    def finish(self, value: Any = None, error: OutthinkError | Cut | None = None) -> None:
+        """The operation ended; nothing comes after this."""
+        self.final = Event(self.handle, EventKind.DONE if error is None else EventKind.FAILED, value, error)
+        self._wake(self)
+
+    def take(self) -> Event | None:
+        """The next undelivered event, if there is one: a waiting partial sample goes before the end."""
+        if self.partial is not None:
+            event, self.partial = self.partial, None
+            return event
+        return self.final
+
+    async def leave(self) -> None:
+        """End it soon: a stream that has begun says what it had, anything else is cancelled at once."""
+        task = self.task
+        if task is None or task.done():
+            return
+        self.leaving = True
+        if self.tokens:
+            await asyncio.wait([task], timeout=LEAVING_SECONDS)
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])
+
+    def _post(self, event: Event) -> None:
+        if self.final is None:
+            self.partial = event
+            self._wake(self)

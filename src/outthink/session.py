@@ -1,0 +1,220 @@
+"""A session: open backends, their limiters, one ledger and one journal, and the runs that share them.
+
+Nothing is global: two sessions know nothing of each other. Turning names into objects is `models`' and `catalogue`'s;
+stepping a run is the runtime's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from outthink import catalogue, tasks
+from outthink.core.backend import Backend
+from outthink.core.budget import Budget, Prices
+from outthink.core.errors import BadInput
+from outthink.core.logprobs import LogprobNeed
+from outthink.core.problem import Problem
+from outthink.core.sampling import Sampling
+from outthink.core.selection import Result
+from outthink.core.strategy import Strategy
+from outthink.core.task import Task
+from outthink.core.verifier import Verifier
+from outthink.models import backend_of
+from outthink.runtime.batch import Retry
+from outthink.runtime.endpoint import Endpoint
+from outthink.runtime.interpreter import Interpreter
+from outthink.runtime.journal import Journal
+from outthink.runtime.ledger import Ledger, Scope
+from outthink.runtime.spec import Bindings, RunSpec
+
+MOST_RUNS = 256
+"""Runs under way at once, or twice the generator's limit where that is more."""
+
+DEFAULT_TASK = "math"
+
+
+class Session:
+    """Binds roles and keeps what runs share; an async context manager.
+
+    model:       the generator: 'embedded', a GGUF path, 'URL#name', or a backend
+    task:        a task's name, 'package.module:object', or a task
+    verifier:    a verifier's name, 'package.module:object', or a verifier; None: none
+    roles:       further roles: models for generating ones ({"judge": "http://..."}), objects with async methods for others.
+                 A judge that isn't given is the generator itself
+    sampling:    settings of the generator that differ from the task's and the defaults
+    budget:      of everything this session runs
+    concurrency: requests at the generator at once; None finds what its server can take
+    retry:       how failed attempts are repeated
+    prices:      of the generator, in usd per million tokens
+    logprobs:    what to record with each sample, beyond what strategy and verifier need
+    oracle:      gold answers may be looked at: to grade, and by oracle verifiers
+    journal:     file of outcomes, or None; `header` fingerprints what they depend on, `notes` are kept beside it
+    seed:        of everything
+
+    Raises UnknownName, BadInput, MissingExtra at once; Permanent, Refused, JournalError on entering.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | Backend = "embedded",
+        *,
+        task: str | Task = DEFAULT_TASK,
+        verifier: str | Verifier | None = None,
+        roles: Mapping[str, Any] | None = None,
+        sampling: Mapping[str, Any] | None = None,
+        budget: Budget | str | int | None = None,
+        concurrency: int | None = None,
+        retry: Retry | None = None,
+        prices: Prices | None = None,
+        logprobs: LogprobNeed | None = None,
+        oracle: bool = False,
+        journal: str | Path | None = None,
+        header: Mapping[str, Any] | None = None,
+        notes: Mapping[str, Any] | None = None,
+        seed: int = 0,
+    ) -> None:
+        if concurrency is not None and concurrency < 1:
+            raise BadInput(f"is {concurrency} and must be at least 1", where="concurrency")
+        self.task = tasks.load(task)
+        self.seed = seed
+        self._ledger = Ledger()
+        self._scope = Scope("dataset", Budget.of(budget))
+        self._journal = Journal(journal)
+        self._header, self._notes = dict(header or {}), dict(notes or {})
+        generator = Endpoint(backend_of(model, prices=prices), self._ledger, concurrency=concurrency, retry=retry)
+        self._opened: list[Endpoint] = []
+        self._endpoints = {"generator": generator}
+        self._others: dict[str, Any] = {}
+        for role, bound in (roles or {}).items():
+            if isinstance(bound, (str, Path, Backend)):
+                self._endpoints[role] = Endpoint(backend_of(bound), self._ledger, retry=retry)
+            else:
+                self._others[role] = bound
+        verifiers = {} if verifier is None else {"verifier": catalogue.verifier(verifier)}
+        if any("judge" in each.roles for each in verifiers.values()):
+            self._endpoints.setdefault("judge", generator)
+        settings = Sampling().but(**self.task.sampling)
+        self.bindings = Bindings(
+            task=self.task,
+            endpoints=self._endpoints,
+            verifiers=verifiers,
+            others=self._others,
+            sampling={"generator": settings.but(**(sampling or {}))},
+            logprobs=logprobs,
+            oracle=oracle,
+        )
+
+    @property
+    def model(self) -> str:
+        """The generator's name; complete after entering."""
+        return self._endpoints["generator"].backend.name
+
+    async def __aenter__(self) -> Self:
+        try:
+            for endpoint in dict.fromkeys(self._endpoints.values()):
+                self._opened.append(endpoint)
+                await endpoint.open()
+            self._journal.open({"model": self.model, **self._described(), **self._header}, self._notes)
+        except BaseException:
+            await self._close()
+            raise
+        if self._scope.budget.seconds is not None:
+            self._scope.deadline = asyncio.get_running_loop().time() + self._scope.budget.seconds
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._close()
+
+    async def solve(
+        self,
+        problem: Problem | str,
+        strategy: str | Strategy = "majority",
+        budget: Budget | str | int | None = None,
+        *,
+        name: str = "",
+        **parameters: Any,
+    ) -> Result:
+        """One run. Raises UsageError; what goes wrong in the run itself is in the result's `reason`."""
+        found = catalogue.strategy(strategy)
+        asked = Problem.of(problem)
+        spec = RunSpec(name or asked.id, found.name, asked, Budget.of(budget), parameters, self.seed)
+        return await self._interpreter(spec, found, keep_samples=True).run()
+
+    async def runs(self, specs: Iterable[RunSpec], *, keep_samples: bool = False) -> AsyncIterator[tuple[RunSpec, Result]]:
+        """Carry out many runs at once and yield each with its result as it ends; specs are taken only as fast as they run.
+
+        Leaving the iteration early cancels what is under way and leaves the journal resumable.
+        """
+        limiter = self._endpoints["generator"].limiter
+        under_way: dict[asyncio.Task[Result], RunSpec] = {}
+        coming = iter(specs)
+        following = next(coming, None)
+        try:
+            while under_way or following is not None:
+                while following is not None and len(under_way) < max(MOST_RUNS, 2 * limiter.limit):
+                    if limiter.waiting >= limiter.limit:
+                        break
+                    strategy = catalogue.strategy(following.strategy)
+                    run = self._interpreter(following, strategy, keep_samples=keep_samples)
+                    under_way[asyncio.create_task(run.run())] = following
+                    following = next(coming, None)
+                    await asyncio.sleep(0)  # let it ask for its slots, so that `waiting` knows of it
+                done = await self._some(under_way, hungry=following is not None)
+                for task in done:
+                    yield under_way.pop(task), task.result()
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _some(self, under_way: Mapping[asyncio.Task[Result], RunSpec], *, hungry: bool) -> set[asyncio.Task[Result]]:
+        """Wait until a run ends or, where more runs are to come, the generator has room for one."""
+        if not under_way:
+            return set()
+        waits: set[asyncio.Task[Any]] = set(under_way)
+        room: asyncio.Task[None] | None = None
+        if hungry and len(under_way) < MOST_RUNS:
+            room = asyncio.create_task(self._endpoints["generator"].limiter.hungry())
+            waits.add(room)
+        try:
+            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if room is not None:
+                room.cancel()
+        return {task for task in done if task is not room}
+
+    def _interpreter(self, spec: RunSpec, strategy: Strategy, *, keep_samples: bool) -> Interpreter:
+        self.bindings.check(strategy, spec.budget)
+        strategy.bound(spec.parameters)
+        return Interpreter(
+            spec,
+            strategy,
+            self.bindings,
+            ledger=self._ledger,
+            journal=self._journal,
+            around=self._scope,
+            keep_samples=keep_samples,
+        )
+
+    def _described(self) -> dict[str, Any]:
+        """What outcomes depend on and this session knows: part of the journal's header."""
+        return {
+            "task": self.task.name,
+            "seed": self.seed,
+            "sampling": {role: settings.fields() for role, settings in self.bindings.sampling.items()},
+            "verifiers": {role: verifier.name for role, verifier in self.bindings.verifiers.items()},
+            "roles": {role: endpoint.backend.name for role, endpoint in self._endpoints.items() if role != "generator"},
+            "session_budget": str(self._scope.budget),
+        }
+
+    async def _close(self) -> None:
+        try:
+            self._journal.close()
+        finally:
+            opened, self._opened = self._opened, []
+            for endpoint in opened:
+                await endpoint.backend.close()
