@@ -45,8 +45,9 @@ _RIGHT = frozenset({"correct", "right", "yes"})
 
 def judge(problem: Problem, solution: str) -> Prompt:
     """Ask for a verdict on one solution."""
-    # Not str.format: the solution is a model's, and may contain braces.
-    return Prompt.chat(JUDGE.replace("{problem}", problem.text, 1).replace("{solution}", solution))
+    # One pass, and not str.format: problem and solution may hold braces of their own.
+    texts = {"{problem}": problem.text, "{solution}": solution}
+    return Prompt.chat(re.sub("|".join(map(re.escape, texts)), lambda match: texts[match[0]], JUDGE))
 
 
 def verdict(reply: str) -> bool | None:
