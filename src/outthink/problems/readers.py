@@ -119,7 +119,7 @@ def _json_lines(stream: Stream, name: str) -> Rows:
             yield place, line
         elif line.strip():
             try:
-                row = _json(line)
+                row = _json(line.strip())
             except BadRow as error:
                 yield place, error
             else:

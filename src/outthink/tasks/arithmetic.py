@@ -25,9 +25,9 @@ MOST = 20_000
 """Problems of one seed; there are many more distinct ones, but not of every kind."""
 
 SHOTS = (
-    ("Nora has 8 shells and finds 5 more. How many shells does Nora have now?", "8 + 5 = 13. The answer is 13."),
-    ("Omar had 16 coins and spent 9 of them. How many coins does Omar have left?", "16 - 9 = 7. The answer is 7."),
-    ("There are 4 bags with 6 plums in each bag. How many plums are there in total?", "4 * 6 = 24. The answer is 24."),
+    ("There are 4 bags with 6 plums in each bag. How many plums are there in total?", "4 * 6 = 24 plums."),
+    ("Omar had 16 coins and spent 9 of them. How many coins does Omar have left?", "16 - 9 = 7 coins."),
+    ("Nora has 8 shells and finds 5 more. How many shells does Nora have now?", "8 + 5 = 13 shells."),
 )
 
 _NAMES = (
@@ -41,20 +41,20 @@ _HOLDERS = "boxes bags baskets rows shelves jars trays drawers".split()
 
 _ADD = (
     "{name} has {a} {things} and buys {b} more. How many {things} does {name} have now?",
-    "{name} has {a} {things} and {other} has {b} {things}. How many {things} do they have together?",
-    "{name} picked {a} {things} in the morning and {b} {things} in the evening. How many {things} did {name} pick in total?",
-    "There were {a} {things} on the table. {name} put {b} more {things} there. How many {things} are on the table now?",
+    "{name} had {a} {things} and got {b} more from {other}. How many {things} does {name} have now?",
+    "{name} found {a} {things} and then found {b} more. How many {things} did {name} find altogether?",
+    "There were {a} {things} on the table. {name} added {b} more. How many {things} are there now?",
 )
 _SUBTRACT = (
-    "{name} had {a} {things} and gave {b} of them to {other}. How many {things} does {name} have left?",
-    "There were {a} {things} in a box. {name} took {b} of them. How many {things} are left in the box?",
-    "{name} has {a} {things} and {other} has {b} {things}. How many more {things} does {name} have than {other}?",
-    "{name} needs {a} {things} and already has {b}. How many more {things} does {name} need?",
+    "{name} had {a} {things} and gave {b} of them away. How many {things} does {name} have left?",
+    "{name} had {a} {things} and lost {b} of them. How many {things} does {name} have left?",
+    "There were {a} {things} in a box. {name} took {b} of them. How many {things} are left?",
+    "{name} had {a} {things} and sold {b} of them to {other}. How many {things} does {name} have left?",
 )
 _MULTIPLY = (
-    "{name} has {a} {holders} with {b} {things} in each. How many {things} does {name} have in total?",
-    "There are {a} {holders}. Each holds {b} {things}. How many {things} are there in total?",
-    "{name} buys {b} {things} every day for {a} days. How many {things} does {name} buy in total?",
+    "There are {a} {holders} with {b} {things} in each. How many {things} are there in total?",
+    "{name} has {a} {holders}. Each of them holds {b} {things}. How many {things} does {name} have in total?",
+    "{name} buys {a} {holders} of {things} with {b} {things} in each. How many {things} are there in total?",
 )
 
 

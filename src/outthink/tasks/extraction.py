@@ -6,7 +6,7 @@ import re
 
 from outthink.tasks.numbers import quantity
 
-_BRACE = re.compile(r"(?P<box>\\f?boxed\s*\{)|\\.|(?P<opening>\{)|(?P<closing>\})", re.DOTALL)
+_BRACE = re.compile(r"(?P<box>\\(?:boxed|fbox)\s*\{)|\\.|(?P<opening>\{)|(?P<closing>\})", re.DOTALL)
 _BARE_BOX = re.compile(r"\\boxed\s+([^\s{}$]+)")
 _HASHES = re.compile(r"^####[ \t]*(\S.*)$", re.MULTILINE)
 _PHRASE = re.compile(r"(?i)\banswer\b(?:\s+is\b|\s*[:=])(?:\s*(?:equal to|therefore|thus|simply|just)\b)?[ \t:*]*")

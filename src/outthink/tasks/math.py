@@ -113,8 +113,9 @@ class MathTask:
         number, other = quantity(gold), quantity(answer)
         if number is not None and other is not None:
             return number.equals(other)
-        if (words := _words(gold)) is not None and (others := _words(answer)) is not None:
-            return words == others  # algebra would read them as products of letters
+        words = [_words(text) for text in (gold, answer)]  # algebra would read them as products of letters
+        if None not in words or (any(words) and (number or other)):
+            return words[0] == words[1]
         pair = _plain(gold), _plain(answer)
         if max(map(len, pair)) > LONGEST_ANSWER or self._hopeless.keys() & set(pair):
             return False

@@ -18,13 +18,14 @@ from functools import lru_cache
 LONGEST = 300
 """Characters of the longest text that is read as a quantity; longer ones are not worth reading as one."""
 
+_COMMAND = r"(?<!\\)\\"  # not the second of two, which end a row of a matrix
 _TIDY = (
-    (re.compile(r"\\(?:displaystyle|left|right|[bB]ig+[lr]?)(?![a-zA-Z])"), ""),
-    (re.compile(r"\\[dtc]frac(?![a-zA-Z])"), r"\\frac"),
+    (re.compile(_COMMAND + r"(?:displaystyle|left|right|[bB]ig+[lr]?)(?![a-zA-Z])"), ""),
+    (re.compile(_COMMAND + r"[dtc]frac(?![a-zA-Z])"), r"\\frac"),
     (re.compile(r"\{,\}"), ","),
-    (re.compile(r"\\[!,;:]"), ""),
-    (re.compile(r"\\(?:q?quad(?![a-zA-Z])| )|~|[\u00a0\u2009\u202f]"), " "),
-    (re.compile(r"\\([%$€£])"), r"\1"),
+    (re.compile(_COMMAND + "[!,;:]"), ""),
+    (re.compile(_COMMAND + r"(?:q?quad(?![a-zA-Z])| )|~|[\u00a0\u2009\u202f]"), " "),
+    (re.compile(_COMMAND + "([%$€£])"), r"\1"),
     (re.compile(r"\s+"), " "),
 )
 _SIGNS = str.maketrans({"−": "-", "–": "-", "⁄": "/", "％": "%", "½": r"\frac12", "¼": r"\frac14", "¾": r"\frac34"})

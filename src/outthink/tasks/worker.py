@@ -109,6 +109,9 @@ class Workers:
         """The child's reply to one request; raises WorkerDied where it passed a limit. Blocks: call it inside `run`."""
         children, thread = self._children, threading.get_ident()
         child = children.get(thread)
+        if child is not None and child.process.poll() is not None:  # killed by others while idle: no fault of this request
+            child.kill()
+            child = None
         if child is None:
             child = children[thread] = _Child(self.module, self.seconds)
         try:
