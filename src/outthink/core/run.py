@@ -27,14 +27,21 @@ T = TypeVar("T")
 
 
 class Host(Protocol):
-    """What a run may ask its interpreter without awaiting: settings, and the books as of the last outcome delivered."""
+    """What a run may ask its interpreter without awaiting."""
 
     name: str
     seed: int
     logprobs: LogprobNeed | None
 
+    @property
+    def books(self) -> Books: ...
     def prompt(self, problem: Problem) -> Prompt: ...
     def sampling(self, role: str) -> Sampling: ...
+
+
+class Books(Protocol):
+    """The books as of the last outcome delivered, by the path of a child run."""
+
     def left(self, path: tuple[int, ...]) -> Budget: ...
     def spent(self, path: tuple[int, ...]) -> Usage: ...
     def open_scope(self, path: tuple[int, ...], budget: Budget) -> None: ...
@@ -57,12 +64,12 @@ class Run:
     @property
     def left(self) -> Budget:
         """What may still be spent here, as of the last outcome delivered; None in a dimension is no limit."""
-        return self._host.left(self.path)
+        return self._host.books.left(self.path)
 
     @property
     def spent(self) -> Usage:
         """What was spent here, as of the last outcome delivered."""
-        return self._host.spent(self.path)
+        return self._host.books.spent(self.path)
 
     def rng(self) -> random.Random:
         """A random number generator that depends only on where in the program it was asked for."""
@@ -78,7 +85,7 @@ class Run:
 
         spent: what this answer needed, if less than everything spent so far (a prefix of samples that came together)
         """
-        self._host.offer(self.path, selection, spent)
+        self._host.books.offer(self.path, selection, spent)
 
     # Operations
 
@@ -181,7 +188,7 @@ class Run:
         """A run of its own inside this one, with a budget of its own inside this one's."""
         self._children += 1
         path = (*self.path, self._children - 1)
-        self._host.open_scope(path, Budget.of(budget))
+        self._host.books.open_scope(path, Budget.of(budget))
         return Run(self._host, path)
 
     async def all(

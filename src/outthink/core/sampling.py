@@ -48,7 +48,7 @@ class Sampling:
         need(self.top_k >= 0, "top_k", "0 (off) or more")
         need(0 <= self.min_p < 1, "min_p", "in [0, 1)")
         need(self.max_tokens >= 1, "max_tokens", "at least 1")
-        strings = not isinstance(self.stop, str) and all(isinstance(text, str) and text for text in self.stop)
+        strings = isinstance(self.stop, tuple) and all(isinstance(text, str) and text for text in self.stop)
         need(strings, "stop", "a tuple of strings that are not empty")
         need(-2 <= self.presence_penalty <= 2, "presence_penalty", "between -2 and 2")
         need(-2 <= self.frequency_penalty <= 2, "frequency_penalty", "between -2 and 2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
 
-Body = Callable[..., Awaitable[Selection]]
+Body = Callable[..., Coroutine[Any, Any, Selection]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Strategy:
                 raise BadInput(f"{value!r} must be a whole number, 1 or more, or None to fill the budget", where=f"{self.name}.n")
         return {**known, **given}
 
-    def start(self, run: Run, problem: Problem, given: Mapping[str, Any]) -> Awaitable[Selection]:
+    def start(self, run: Run, problem: Problem, given: Mapping[str, Any]) -> Coroutine[Any, Any, Selection]:
         """The coroutine of one run."""
         return self.body(run, problem, **self.bound(given))
 

@@ -65,14 +65,14 @@ class Generation:
         self.key = operation.key
         self.digest = operation.digest()
         self.endpoint = run.bindings.endpoint(operation.role, run.strategy.name)
-        self.scope = run.scope_of(self.key.path)
+        self.scope = run.books.scope_of(self.key.path)
         self.first_ordinal = run.take_ordinals(operation.role, operation.n or 0)
         self.state = _State()
 
     async def carry_out(self) -> Generated:
         """Issue, wait, collect. Raises errors that are not a sample's own (PoolMiss, a full disk, ...)."""
         self._check()
-        deadline = self.run.deadline_of(self.scope)
+        deadline = self.run.books.deadline(self.scope)
         try:
             async with asyncio.timeout_at(deadline):
                 await self._issue()
@@ -80,7 +80,7 @@ class Generation:
                     await self._reap()
         except TimeoutError:
             await self._stop_tasks()
-            self.state.cut = self.run.out_of_time(self.scope)
+            self.state.cut = self.run.books.out_of_time(self.scope)
         except BaseException:
             await self._stop_tasks()
             if self.stream is not None and self.stream.leaving:
@@ -93,7 +93,7 @@ class Generation:
     def _check(self) -> None:
         operation, can = self.operation, self.endpoint.backend.capabilities
         can.require_logprobs(operation.logprobs, f"strategy {self.run.strategy.name}", self.endpoint.backend.name)
-        if operation.n is None and not self.scope.bounded and self.run.deadline_of(self.scope) is None:
+        if operation.n is None and not self.scope.bounded and self.run.books.deadline(self.scope) is None:
             raise BadInput(
                 "n=None fills the budget, and there is none; give a budget such as '16 samples' or the strategy an n",
                 where=f"strategy {self.run.strategy.name}",
@@ -150,7 +150,6 @@ class Generation:
 
     def _batch(self, indices: list[int]) -> Batch:
         run, operation, first = self.run, self.operation, indices[0]
-        orphans = [row.usage for index in indices for row in run.orphans(self.key, index)]
         return Batch(
             prompt=operation.prompt(first),
             sampling=operation.sampling,
@@ -164,11 +163,11 @@ class Generation:
             row=self._row,
             sent=self._sent,
             arrived=self._arrived,
-            spent=run.spend,
+            spent=run.books.spend,
             doomed=lambda: self.state.doom,
             watch=None if self.stream is None else self.stream.watch,
             seen_tokens=lambda: 0 if self.stream is None else self.stream.tokens,
-            prior=sum(orphans, NOTHING) if orphans else NOTHING,
+            prior=sum((run.lost_before(self.key, index) for index in indices), NOTHING) if run.resumed else NOTHING,
         )
 
     def _row(self, index: int) -> Row:
@@ -202,7 +201,7 @@ class Generation:
     def _replayed(self, index: int, row: Row) -> None:
         """Take an outcome from the journal, and charge it as it was charged then."""
         self.state.rows[index] = row
-        self.run.charge(self.scope, row.usage)
+        self.run.books.charge(self.scope, row.usage)
         self._noticed(row)
         if row.state == "refused":
             self.state.stopped = True
@@ -231,7 +230,7 @@ class Generation:
             return
         if stream.tokens or stream.text:
             delivered = Usage(samples=1)
-            self.run.charge(self.scope, delivered)
+            self.run.books.charge(self.scope, delivered)
             cost = self.state.batch.costs.get(0, NOTHING) if self.state.batch is not None else NOTHING
             row = self._row(0).but(text=stream.text, finish="cancelled", tokens=stream.tokens, usage=cost + delivered)
             self._arrived(row)

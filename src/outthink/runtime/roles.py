@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -39,15 +38,9 @@ async def answer_invoke(run: Interpreter, operation: Invoke) -> Any:
     method = getattr(role, operation.method, None)
     if operation.method.startswith("_") or not inspect.iscoroutinefunction(method):
         raise BadInput(f"has no async method {operation.method!r}", where=f"role {operation.role}")
-    scope = run.scope_of(operation.key.path)
-    limit = asyncio.timeout_at(run.deadline_of(scope))
     try:
-        async with limit:
+        async with run.books.timed(operation.key.path):
             return await method(**payload)
-    except TimeoutError as error:
-        if limit.expired():
-            raise run.out_of_time(scope) from None
-        raise Lost(f"role {operation.role} timed out: {error}") from None
     except OutthinkError:
         raise
     except Exception as error:

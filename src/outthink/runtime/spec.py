@@ -66,6 +66,12 @@ class Bindings:
             raise MissingRole(who, role)
         return self.endpoints[role]
 
+    def verifier(self, role: str, who: str) -> Verifier:
+        """The verifier of a scoring role. Raises MissingRole."""
+        if role not in self.verifiers:
+            raise MissingRole(who, role)
+        return self.verifiers[role]
+
     def logprob_need(self) -> LogprobNeed | None:
         """What the generator's samples must carry for the bound verifiers and the user."""
         need = self.logprobs
