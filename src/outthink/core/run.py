@@ -32,6 +32,7 @@ class Host(Protocol):
     name: str
     seed: int
     logprobs: LogprobNeed | None
+    scoring_calls: bool
 
     @property
     def books(self) -> Books: ...
@@ -70,6 +71,11 @@ class Run:
     def spent(self) -> Usage:
         """What was spent here, as of the last outcome delivered."""
         return self._host.books.spent(self.path)
+
+    @property
+    def scoring_calls(self) -> bool:
+        """Whether a bound verifier makes model calls of its own, so that who fills a budget must leave room for it."""
+        return self._host.scoring_calls
 
     def rng(self) -> random.Random:
         """A random number generator that depends only on where in the program it was asked for."""

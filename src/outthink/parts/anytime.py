@@ -1,14 +1,44 @@
-"""Offering every prefix of samples that came together, so that one run gives its whole curve."""
+"""Drawing samples so that there is always an answer to give: room for the verifier, offers on the way, offers at a cut."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from outthink.core.budget import NOTHING, Usage
+from outthink.core.budget import NOTHING, Budget, Usage
+from outthink.core.errors import BackendError, BudgetCut, NoAnswer, RunError
+from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.sample import Samples
 from outthink.core.selection import Selection
+from outthink.core.task import Answer
+from outthink.parts.voting import growing
+
+
+async def drawn_to_score(run: Run, problem: Problem, n: int | None, **how: Any) -> Samples:
+    """Samples that are to be scored; where n is None and scoring makes calls of its own they fill half of what is left."""
+    if n is None and run.scoring_calls:
+        half = {name: math.ceil(limit / 2) if isinstance(limit, int) else limit / 2 for name, limit in run.left.limits().items()}
+        run = run.child(Budget(**half))  # type: ignore[arg-type]  # names and kinds are a budget's own
+    return await run.generate(problem, n, **how)
+
+
+async def scored(run: Run, problem: Problem, samples: Samples, answers: Sequence[Answer]) -> list[float | None]:
+    """The samples' scores. Where they can't be had, the plain majority is offered and the reason raised.
+
+    Raises NoAnswer where no valid answer got a score, and whatever scoring raises.
+    """
+    try:
+        scores = await run.score(problem, samples)
+        valid = [score for answer, score in zip(answers, scores, strict=True) if answer.valid]
+        if valid and not any(score is not None for score in valid):
+            raise NoAnswer(f"the verifier scored none of {len(valid)} valid answers; the answer is their majority")
+    except (BudgetCut, RunError, BackendError):
+        *_, majority = growing(samples, answers)
+        run.offer(majority)
+        raise
+    return scores
 
 
 def offered(run: Run, samples: Samples, selections: Iterable[Selection]) -> Selection:

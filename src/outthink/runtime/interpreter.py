@@ -64,6 +64,7 @@ class Interpreter:
         self.name, self.seed, self.ordinal = spec.name, spec.seed, spec.ordinal
         self.problem = spec.problem
         self.logprobs = bindings.logprob_need()
+        self.scoring_calls = any(verifier.roles for verifier in bindings.verifiers.values())
         self._recorded = journal.recorded(self.name)
         before = self._recorded.wall_seconds if self._recorded is not None else 0.0
         self.books = Books(spec.budget, around, ledger, before)

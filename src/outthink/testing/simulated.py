@@ -189,10 +189,9 @@ class SimulatedBackend:
 
     def _reply(self, request: Request, at: int, prompt: Prompt, chance: random.Random) -> Reply:
         identity = request.identity
-        script = self.script.get(identity.problem) if identity is not None else None
-        if identity is None or script is None:
-            return self.world.reply(prompt, chance)
-        return self.world.say(script[identity.ordinal + at], self.world.odds[identity.problem].gold, chance)
+        script = self.script.get(identity.problem, ()) if identity is not None else ()
+        first = identity.ordinal + at if identity is not None else 0
+        return self.world.reply(prompt, chance, script[first : first + 1])
 
     def _logprobs(self, request: Request, count: int, confidence: float, chance: random.Random) -> Logprobs | None:
         if request.logprobs is None:

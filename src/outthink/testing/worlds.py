@@ -70,8 +70,11 @@ class World:
         """The problems with their gold answers."""
         return [Problem(f"Toy problem {name}: which word?", name, odds.gold) for name, odds in self.odds.items()]
 
-    def reply(self, prompt: Prompt, chance: random.Random) -> Reply:
-        """A reply to anything that parts and strategies ask; a pure function of the prompt and the state of `chance`."""
+    def reply(self, prompt: Prompt, chance: random.Random, script: Sequence[str | None] = ()) -> Reply:
+        """A reply to anything that parts and strategies ask; a pure function of the prompt and the state of `chance`.
+
+        script: holds the answer that a sample of the problem itself gives instead of chance (None: no answer)
+        """
         turns = [message.content for message in prompt.messages] or [prompt.text or ""]
         name = next((found[-1] for turn in turns if (found := _PROBLEM.findall(turn))), None)
         if name is None or name not in self.odds:
@@ -87,6 +90,8 @@ class World:
             right = chance.random() < (self.keeps if stated(turns[-4]) == gold else self.mends)
             wrong = next((answer for answer in self.odds[name].answers if answer != gold), None)
             return self.say(gold if right else wrong, gold, chance)
+        if script:
+            return self.say(script[0], gold, chance)
         drawn, answer = chance.random(), None
         for candidate, probability in self.odds[name].answers.items():
             if drawn < probability:

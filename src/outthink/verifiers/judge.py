@@ -13,7 +13,7 @@ from outthink.parts import prompts
 
 
 class Judge:
-    """Scores 1.0 for "correct", 0.0 for "incorrect"; None where the reply holds no verdict, or there is no reply.
+    """Scores 1.0 for "correct", 0.0 for "incorrect"; None where the reply holds no verdict, or this reply never arrived.
 
     max_tokens: most tokens of a reply
     """
@@ -33,7 +33,7 @@ class Judge:
         if not samples:
             return []
         asked = [prompts.judge(problem, sample.whole) for sample in samples]
-        replies = await run.generate(asked, quorum=0, role="judge", temperature=0.0, max_tokens=self.max_tokens, stop=())
+        replies = await run.generate(asked, role="judge", temperature=0.0, max_tokens=self.max_tokens, stop=())
         verdicts = {reply.key.index: prompts.verdict(reply.whole) for reply in replies}
         scores = (verdicts.get(index) for index in range(len(samples)))
         return [None if right is None else float(right) for right in scores]

@@ -12,7 +12,7 @@ from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
 from outthink.core.strategy import strategy
-from outthink.parts.anytime import offered
+from outthink.parts.anytime import drawn_to_score, offered, scored
 from outthink.parts.voting import Best, growing
 
 
@@ -24,7 +24,7 @@ from outthink.parts.voting import Best, growing
 )
 async def best_of_n(run: Run, problem: Problem, n: int | None = None, quorum: int = 1) -> Selection:
     """The answer of the highest-scored of n samples."""
-    samples = await run.generate(problem, n, quorum=quorum)
+    samples = await drawn_to_score(run, problem, n, quorum=quorum)
     answers = await run.answers(problem, samples)
-    scores = await run.score(problem, samples)
+    scores = await scored(run, problem, samples, answers)
     return offered(run, samples, growing(samples, answers, scores, tally=Best))

@@ -15,7 +15,7 @@ from outthink.core.run import Run
 from outthink.core.selection import Selection
 from outthink.core.strategy import strategy
 from outthink.parts import weights
-from outthink.parts.anytime import offered
+from outthink.parts.anytime import drawn_to_score, offered, scored
 from outthink.parts.voting import growing
 
 SCALES = {"raw": None, "minmax": weights.minmax, "softmax": weights.softmax}
@@ -31,7 +31,7 @@ async def weighted_majority(run: Run, problem: Problem, n: int | None = None, sc
     """The answer with the highest sum of scores among n samples; scale is raw, minmax or softmax."""
     if scale not in SCALES:
         raise UnknownName("scale of weighted_majority", scale, SCALES)
-    samples = await run.generate(problem, n, quorum=quorum)
+    samples = await drawn_to_score(run, problem, n, quorum=quorum)
     answers = await run.answers(problem, samples)
-    scores = await run.score(problem, samples)
+    scores = await scored(run, problem, samples, answers)
     return offered(run, samples, growing(samples, answers, scores, weigh=SCALES[scale]))
