@@ -151,6 +151,7 @@ class Session:
         """
         limiter = self._endpoints["generator"].limiter
         under_way: dict[asyncio.Task[Result], RunSpec] = {}
+        strategies: dict[str, Strategy] = {}  # looking one up by name searches the installed packages
         coming = iter(specs)
         following = next(coming, None)
         try:
@@ -158,7 +159,8 @@ class Session:
                 while following is not None and len(under_way) < max(MOST_RUNS, 2 * limiter.limit):
                     if limiter.waiting >= limiter.limit:
                         break
-                    strategy = catalogue.strategy(following.strategy)
+                    strategy = strategies.get(following.strategy) or catalogue.strategy(following.strategy)
+                    strategies[following.strategy] = strategy
                     run = self._interpreter(following, strategy, keep_samples=keep_samples)
                     under_way[asyncio.create_task(run.run())] = following
                     following = next(coming, None)
