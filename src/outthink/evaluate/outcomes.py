@@ -1,0 +1,126 @@
+"""From finished runs to graded points: what each run answered at each spending, and whether that was right.
+
+One run gives its whole curve: the answer at a budget is the last one it offered within it. Means and intervals over
+points are `outthink.evaluate.rows`'s.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from outthink.core.budget import Budget, Usage
+from outthink.core.problem import Problem
+from outthink.core.selection import Result, Selection
+from outthink.core.task import Task
+
+Grades = Mapping[str, bool]
+"""Whether each answer (or answer class) of one problem is right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One run's answer at one budget.
+
+    budget:    the budget in words ("16 samples"), or "no limit"
+    replicate: which of several runs of this strategy on this problem
+    credit:    1 right, 0 wrong, between where tied classes share it; None: there is no gold answer
+    usage:     what the answer took
+    seconds:   wall time of the run, or its share of it
+    failed:    samples that never arrived
+    reason:    why there is no answer, or ""
+    """
+
+    strategy: str
+    budget: str
+    problem: str
+    replicate: int
+    answer: str | None
+    credit: float | None
+    usage: Usage
+    seconds: float
+    failed: int = 0
+    reason: str = ""
+    oracle: bool = False
+
+
+def within(usage: Usage, budget: Budget) -> bool:
+    """Whether this was spent inside the budget. Seconds are not looked at: an offer's seconds are work, not wall time."""
+    spent = {**usage.fields(), "tokens": usage.tokens}
+    return all(
+        (have := spent[name]) is not None and have <= limit + 1e-9 for name, limit in budget.limits().items() if name != "seconds"
+    )
+
+
+def at_budget(result: Result, budget: Budget | None) -> tuple[Selection | None, Usage]:
+    """What the run would have answered had it been given this budget: its last offer within it, and what that took.
+
+    None: what it answered in the end. Exact for strategies whose offers don't depend on the budget they were given.
+    """
+    if budget is None or (within(result.usage, budget) and result.selection is not None):
+        return result.selection, result.usage
+    inside = [offer for offer in result.offers if within(offer.usage, budget)]
+    return (inside[-1].selection, inside[-1].usage) if inside else (None, Usage())
+
+
+def classes_of(selection: Selection) -> list[str]:
+    """The answers that share the credit: the chosen one, or all classes of the highest weight where they are tied."""
+    if selection.answer is None:
+        return []
+    if selection.tie and selection.votes:
+        most = max(selection.votes.values())
+        tied = [name for name, weight in selection.votes.items() if math.isclose(weight, most, rel_tol=1e-12)]
+        if len(tied) > 1:
+            return tied
+    return [selection.answer]
+
+
+def credit(selection: Selection | None, grades: Grades) -> float:
+    """Fractional credit: the share of right classes among the tied ones; nothing for no answer.
+
+    An offer on the way may say that it is tied and not with what; then the class that the tie rule chose counts. Over random
+    orders of the samples its expected credit is the same.
+    """
+    shared = classes_of(selection) if selection is not None else []
+    return sum(grades[name] for name in shared) / len(shared) if shared else 0.0
+
+
+async def grades(task: Task, problem: Problem, results: Sequence[Result]) -> dict[str, bool]:
+    """Grades of everything that these runs on one problem may get credit for, each graded once; none without a gold answer."""
+    if problem.gold is None:
+        return {}
+    selections = [offer.selection for result in results for offer in result.offers]
+    selections += [result.selection for result in results if result.selection is not None]
+    answers = list(dict.fromkeys(name for selection in selections for name in classes_of(selection)))
+    return dict(zip(answers, await task.grade(problem, answers), strict=True)) if answers else {}
+
+
+def outcomes(
+    result: Result,
+    problem: Problem,
+    graded: Grades,
+    *,
+    budgets: Sequence[Budget | None] = (None,),
+    label: str = "",
+    replicate: int = 0,
+    oracle: bool = False,
+) -> list[Outcome]:
+    """One outcome of a run per budget (None: all that it had).
+
+    label: what to call the strategy, where its name doesn't tell it from another row
+    """
+    made = []
+    for budget in budgets:
+        selection, usage = at_budget(result, budget)
+        answer = selection.answer if selection is not None else None
+        share = usage.tokens / result.usage.tokens if result.usage.tokens else 1.0
+        reason = "" if answer is not None else result.reason or "nothing was offered within the budget"
+        made.append(
+            Outcome(
+                label or result.strategy, str(budget) if budget is not None else "no limit", problem.id, replicate, answer,
+                None if problem.gold is None else credit(selection, graded), usage, result.wall_seconds * share,
+                len(result.failed), reason, oracle,
+            )
+        )  # fmt: skip
+    return made

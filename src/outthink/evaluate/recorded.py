@@ -1,0 +1,93 @@
+"""A task and a verifier that answer from a recording, so that nothing is extracted, compared or graded again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from outthink.core.errors import PoolMiss
+from outthink.core.logprobs import LogprobNeed
+from outthink.core.problem import Problem
+from outthink.core.prompt import Prompt
+from outthink.core.run import Run
+from outthink.core.sample import Sample
+from outthink.core.task import INVALID, Answer
+from outthink.evaluate.pool import Pool
+
+
+class RecordedTask:
+    """The task of one model's pool: answers, their classes and grades are the recorded ones.
+
+    An answer that is graded differently in different samples counts as right if at least half of them are (see
+    `Pool.conflicts`). `task` gives the prompts where the recording kept their digests; without it a problem's prompt is its text.
+    """
+
+    def __init__(self, pool: Pool, task: Any = None) -> None:
+        pool.one_model()
+        self.name = f"recorded {pool.name}"
+        self._pool, self._task = pool, task
+        self.sampling: Mapping[str, Any] = _common_sampling(pool)
+        self._known: dict[str, tuple[dict[str, Answer], dict[str, bool]]] = {}
+
+    def prompt(self, problem: Problem) -> Prompt:
+        """The prompt that was recorded."""
+        return self._task.prompt(problem) if self._task is not None else Prompt.chat(problem.text)
+
+    async def answers(self, problem: Problem, texts: Sequence[str], known: Sequence[str]) -> list[Answer]:
+        """The recorded answer of each text. Raises PoolMiss for a text that was not recorded."""
+        recorded, _ = self._of(problem.id)
+        for text in texts:
+            if text not in recorded:
+                raise PoolMiss(f"{self.name} holds no answer for a text of problem {problem.id!r} that begins {text[:40]!r}")
+        return [recorded[text] for text in texts]
+
+    async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[bool]:
+        """The recorded grade of each answer or answer class. Raises PoolMiss for one that was not graded."""
+        _, graded = self._of(problem.id)
+        for answer in answers:
+            if answer is not None and answer not in graded:
+                raise PoolMiss(f"{self.name} holds no grade for the answer {answer[:40]!r} of problem {problem.id!r}")
+        return [answer is not None and graded[answer] for answer in answers]
+
+    def _of(self, problem: str) -> tuple[dict[str, Answer], dict[str, bool]]:
+        if problem not in self._known:
+            rows = self._pool.rows(problem)
+            answers: dict[str, Answer] = {}
+            for sample, (answer, its_class) in zip(
+                self._pool.samples(problem), rows.select("answer", "answer_class").iter_rows(), strict=True
+            ):
+                answers.setdefault(sample.text, INVALID if its_class is None else Answer(answer, its_class))
+            graded: dict[str, bool] = {}
+            for name in ("answer_class", "answer"):  # an answer's own grade wins over its class's
+                share = rows.drop_nulls([name, "correct"]).group_by(name).agg(pl.col("correct").mean())
+                graded.update((text, right >= 0.5) for text, right in share.iter_rows())
+            self._known[problem] = answers, graded
+        return self._known[problem]
+
+
+class RecordedScores:
+    """The verifier whose scores were recorded with the samples."""
+
+    name = "recorded"
+    oracle = False
+    logprobs: LogprobNeed | None = None
+    roles: frozenset[str] = frozenset()
+
+    async def score(self, run: Run, problem: Problem, samples: Sequence[Sample]) -> list[float | None]:
+        """The recorded score of each sample, None where there is none."""
+        found = (sample.meta.get("score") for sample in samples)
+        return [float(score) if isinstance(score, (int, float)) else None for score in found]
+
+
+def _common_sampling(pool: Pool) -> dict[str, Any]:
+    """The settings that all samples share."""
+    settings: list[Mapping[str, Any]] = []
+    for _, rows in pool.frame.group_by("sampling", "temperature"):
+        problem = rows["problem_id"][0]
+        index = rows["sample_index"][0]
+        settings.append(next(sample.sampling for sample in pool.samples(problem) if sample.index == index))
+    first = settings[0] if settings else {}
+    shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in settings)}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in shared.items()}

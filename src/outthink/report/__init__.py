@@ -1,0 +1,1 @@
+"""Evaluations as tables, plots and pages. Numbers are made in `outthink.evaluate`; nothing here computes an estimate."""

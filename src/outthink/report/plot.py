@@ -1,0 +1,147 @@
+"""An evaluation as a picture: accuracy against tokens per problem, one line per strategy, labelled where it ends."""
+
+from __future__ import annotations
+
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from outthink.core.errors import BadInput, MissingExtra
+from outthink.evaluate.rows import Row
+from outthink.report.text import number, visible
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from outthink.report.evaluation import Evaluation
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8C6D31", "#882255")
+"""Okabe and Ito's, which colour-blind readers can tell apart, and two more; after the eighth line the markers tell."""
+MARKERS = "oDs^vP"
+INK, FAINT = "#1f2328", "#8b949e"
+GAP = 0.052  # least distance of two labels, in heights of the picture
+
+
+def plot(evaluation: Evaluation, path: str | Path) -> Path:
+    """Write the picture; the ending of the name says which kind. Raises BadInput where it can't be written."""
+    path = Path(path)
+    figure = _figure(evaluation, INK, "white", visible(evaluation.title))
+    try:
+        figure.savefig(path, dpi=200)
+    except (OSError, ValueError) as error:
+        raise BadInput(f"can't be written: {error}", where=f"plot {path}") from None
+    return path
+
+
+def svg(evaluation: Evaluation) -> str:
+    """The picture as an SVG element without background, whose ink is the page's own text colour."""
+    import matplotlib as mpl
+
+    out = StringIO()
+    with mpl.rc_context({"svg.hashsalt": "outthink", "svg.fonttype": "path"}):
+        # A colour that nothing else has stands for the page's own.
+        _figure(evaluation, "#010203", "none", "").savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :].replace("#010203", "currentColor")
+
+
+def lines(rows: tuple[Row, ...]) -> dict[str, list[Row]]:
+    """The rows that can be drawn, by strategy, in order of tokens."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.accuracy is not None and row.tokens > 0:
+            found.setdefault(row.strategy, []).append(row)
+    return {name: sorted(each, key=lambda row: row.tokens) for name, each in found.items()}
+
+
+def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Figure:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    except ImportError:
+        raise MissingExtra("a plot", "evaluate") from None
+
+    drawn = lines(evaluation.rows)
+    if not drawn:
+        raise BadInput("no row has an accuracy and tokens to draw; give problems with gold answers", where="plot")
+    figure = Figure(figsize=(8, 4.8), facecolor=background)
+    FigureCanvasAgg(figure)
+    axes = figure.add_axes((0.085, 0.125, 0.665, 0.755), facecolor=background)
+    axes.set_xscale("log")
+    single = drawn.pop("single", None)
+    # Oracles are grey, so they take no colour from the others; they are drawn first, below.
+    ordered = sorted(drawn, key=lambda name: not drawn[name][0].oracle)
+    oracles = sum(drawn[name][0].oracle for name in ordered)
+    labels = [_line(axes, name, drawn[name], at - oracles) for at, name in enumerate(ordered)]
+    tokens = [row.tokens for each in [*drawn.values(), single or []] for row in each]
+    axes.set_xlim(min(tokens) / 1.12, max(tokens) * 1.12)
+    if single is not None:
+        labels.append(_level(axes, single[-1]))
+    axes.margins(y=0.08)
+    _write_labels(axes, labels)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.spines["bottom"].set_color(ink)
+    axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.8)
+    axes.tick_params(colors=ink, labelsize=9, length=0)
+    axes.tick_params(axis="x", length=3)
+    axes.set_xlabel("tokens per problem, prompt and completion (log scale)", color=ink, fontsize=9.5)
+    figure.text(
+        0.022, 0.945, title if len(title) <= 78 else title[:77] + "…", color=ink, fontsize=12, fontweight="bold", va="center"
+    )
+    figure.text(0.022, 0.9, "accuracy, with 95% intervals over problems", color=FAINT, fontsize=9.5, va="center")
+    return figure
+
+
+def _line(axes: Axes, name: str, rows: list[Row], at: int) -> tuple[str, str, float, float]:
+    """Draw one strategy; returns its label, colour and the point where it ends."""
+    oracle = any(row.oracle for row in rows)
+    colour = FAINT if oracle else COLOURS[at % len(COLOURS)]
+    x, y = [row.tokens for row in rows], [row.accuracy or 0.0 for row in rows]
+    low, high = [row.low or 0.0 for row in rows], [row.high or 0.0 for row in rows]
+    style: dict[str, Any] = {"color": colour, "linewidth": 1.4 if oracle else 2.0, "linestyle": (0, (4, 2)) if oracle else "-"}
+    if len(rows) == 1:
+        style |= {"linewidth": 1.2, "marker": MARKERS[at % len(MARKERS)], "markersize": 6}
+        axes.errorbar(x, y, [[y[0] - low[0]], [high[0] - y[0]]], **style)
+    else:
+        axes.plot(x, y, marker=MARKERS[at // len(COLOURS) % len(MARKERS)], markersize=3.5, solid_capstyle="round", **style)
+        if not oracle:
+            axes.fill_between(x, low, high, color=colour, alpha=0.10, linewidth=0)
+    label = name.replace("_", " ") + (" (oracle)" if oracle and "oracle" not in name else "")
+    return visible(label, 40), colour, x[-1], y[-1]
+
+
+def _level(axes: Axes, row: Row) -> tuple[str, str, float, float]:
+    """What one sample gives, as a level to compare with."""
+    level = row.accuracy or 0.0
+    axes.axhline(level, color=FAINT, linewidth=1.2, linestyle=":")
+    return "one sample", FAINT, axes.get_xlim()[1], level
+
+
+def _write_labels(axes: Axes, labels: list[tuple[str, str, float, float]]) -> None:
+    """Names at the right edge, pushed apart where they would overlap, each joined to the end of its line."""
+    low, high = axes.get_ylim()
+    left, right = axes.get_xlim()
+    placed: list[float] = []
+    ordered = sorted(labels, key=lambda label: label[3])
+    for *_, y in ordered:
+        wanted = (y - low) / (high - low)
+        placed.append(max(wanted, placed[-1] + GAP) if placed else wanted)
+    excess = max(0.0, placed[-1] - 1.0)
+    for at in reversed(range(len(placed))):  # push back down from the top edge
+        ceiling = 1.0 if at == len(placed) - 1 else placed[at + 1] - GAP
+        placed[at] = min(placed[at], ceiling) if excess else placed[at]
+    for (name, colour, x, y), height in zip(ordered, placed, strict=True):
+        axes.annotate(
+            name, xy=(x, y), xytext=(1.035, height), textcoords="axes fraction", color=colour, fontsize=9.5, va="center",
+            annotation_clip=False, arrowprops={"arrowstyle": "-", "color": colour, "alpha": 0.4, "linewidth": 0.6, "shrinkB": 3},
+        )  # fmt: skip
+    axes.set_ylim(low, high)
+    axes.set_xlim(left, right)
