@@ -15,6 +15,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from importlib.util import find_spec
 from typing import Any
 
@@ -53,7 +54,7 @@ class MathTask:
         if not seconds > 0:
             raise BadInput(f"the time limit of a comparison is {seconds} and must be above 0 seconds", where="task math")
         self._workers = Workers("outthink.tasks.math_worker", seconds=seconds)
-        self._memory: OrderedDict[tuple[str, ...], Any] = OrderedDict()
+        self._memory: OrderedDict[bytes, Any] = OrderedDict()
         self._hopeless: OrderedDict[str, None] = OrderedDict()  # texts that passed a limit by themselves
         self._lock = threading.Lock()
 
@@ -122,10 +123,11 @@ class MathTask:
         return self._ask(rule, *pair, waiting=waiting) is True
 
     def _ask(self, *request: str, waiting: bool) -> Any:
+        asked = blake2b("\0".join(request).encode(errors="replace"), digest_size=16).digest()
         with self._lock:
-            if request in self._memory:
-                self._memory.move_to_end(request)
-                return self._memory[request]
+            if asked in self._memory:
+                self._memory.move_to_end(asked)
+                return self._memory[asked]
         if not waiting:
             raise _NeedsWorker
         try:
@@ -135,7 +137,7 @@ class MathTask:
             if request[0] != "extract":
                 self._blame(request[1:])
         with self._lock:
-            self._memory[request] = reply
+            self._memory[asked] = reply
             if len(self._memory) > REMEMBERED:
                 self._memory.popitem(last=False)
         return reply

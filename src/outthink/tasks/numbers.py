@@ -109,11 +109,13 @@ def tidy(text: str) -> str:
     return whole.group(1).strip() if whole else text
 
 
-@lru_cache(maxsize=8192)
 def quantity(text: str) -> Quantity | None:
     """The one quantity that `text` is, or None."""
-    if len(text) > LONGEST:
-        return None
+    return _quantity(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=8192)
+def _quantity(text: str) -> Quantity | None:
     text = tidy(text)
     match = _BODY.match(text)
     if match is None:
