@@ -142,7 +142,7 @@ async def evaluate_async(
                 yield spec
 
         done = 0
-        async for spec, result in opened.runs(plain(), keep_samples=True):
+        async for spec, result in opened.runs(plain(), strategies=found, keep_samples=True):
             shown, replicate = waiting.pop(spec.name)
             oracle = any(each.oracle for each in opened.bindings.verifiers.values()) and "scores" in _needs(found, spec.strategy)
             await evaluation.add(opened.task, spec.problem, result, budgets=shown, replicate=replicate, oracle=oracle)

@@ -29,10 +29,8 @@ from outthink.runtime.endpoint import Endpoint
 from outthink.runtime.interpreter import Interpreter
 from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
+from outthink.runtime.many import many
 from outthink.runtime.spec import Bindings, RunSpec
-
-MOST_RUNS = 256
-"""Runs under way at once, or twice the generator's limit where that is more."""
 
 DEFAULT_TASK = "math"
 
@@ -144,50 +142,22 @@ class Session:
         spec = RunSpec(name or asked.id, found.name, asked, Budget.of(budget), parameters, self.seed)
         return await self._interpreter(spec, found, keep_samples=True).run()
 
-    async def runs(self, specs: Iterable[RunSpec], *, keep_samples: bool = False) -> AsyncIterator[tuple[RunSpec, Result]]:
+    def runs(
+        self, specs: Iterable[RunSpec], *, strategies: Iterable[Strategy] = (), keep_samples: bool = False
+    ) -> AsyncIterator[tuple[RunSpec, Result]]:
         """Carry out many runs at once and yield each with its result as it ends; specs are taken only as fast as they run.
 
+        strategies: those that the specs name and the catalogue doesn't know
         Leaving the iteration early cancels what is under way and leaves the journal resumable.
         """
-        limiter = self._endpoints["generator"].limiter
-        under_way: dict[asyncio.Task[Result], RunSpec] = {}
-        strategies: dict[str, Strategy] = {}  # looking one up by name searches the installed packages
-        coming = iter(specs)
-        following = next(coming, None)
-        try:
-            while under_way or following is not None:
-                while following is not None and len(under_way) < max(MOST_RUNS, 2 * limiter.limit):
-                    if limiter.waiting >= limiter.limit:
-                        break
-                    strategy = strategies.get(following.strategy) or catalogue.strategy(following.strategy)
-                    strategies[following.strategy] = strategy
-                    run = self._interpreter(following, strategy, keep_samples=keep_samples)
-                    under_way[asyncio.create_task(run.run())] = following
-                    following = next(coming, None)
-                    await asyncio.sleep(0)  # let it ask for its slots, so that `waiting` knows of it
-                done = await self._some(under_way, hungry=following is not None)
-                for task in done:
-                    yield under_way.pop(task), task.result()
-        finally:
-            for task in under_way:
-                task.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+        known = {each.name: each for each in strategies}
 
-    async def _some(self, under_way: Mapping[asyncio.Task[Result], RunSpec], *, hungry: bool) -> set[asyncio.Task[Result]]:
-        """Wait until a run ends or, where more runs are to come, the generator has room for one."""
-        if not under_way:
-            return set()
-        waits: set[asyncio.Task[Any]] = set(under_way)
-        room: asyncio.Task[None] | None = None
-        if hungry and len(under_way) < MOST_RUNS:
-            room = asyncio.create_task(self._endpoints["generator"].limiter.hungry())
-            waits.add(room)
-        try:
-            done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if room is not None:
-                room.cancel()
-        return {task for task in done if task is not room}
+        def make(spec: RunSpec) -> Interpreter:
+            if spec.strategy not in known:  # looking one up by name searches the installed packages
+                known[spec.strategy] = catalogue.strategy(spec.strategy)
+            return self._interpreter(spec, known[spec.strategy], keep_samples=keep_samples)
+
+        return many(specs, make, self._endpoints["generator"].limiter)
 
     def _interpreter(self, spec: RunSpec, strategy: Strategy, *, keep_samples: bool) -> Interpreter:
         self.bindings.check(strategy, spec.budget)

@@ -48,10 +48,11 @@ def offered(run: Run, samples: Samples, selections: Iterable[Selection]) -> Sele
     failed), whole numbers rounded up.
     """
     beyond = _beyond(run.spent, sum((sample.usage for sample in samples), NOTHING))
+    more = any(beyond.fields().values())
     prefix, chosen = NOTHING, Selection(None)
     for k, (sample, chosen) in enumerate(zip(samples, selections, strict=True), start=1):
         prefix += sample.usage
-        run.offer(chosen, spent=prefix + _part(beyond, k / len(samples)))
+        run.offer(chosen, spent=prefix + _part(beyond, k / len(samples)) if more else prefix)
     return chosen
 
 
@@ -68,4 +69,4 @@ def _part(usage: Usage, fraction: float) -> Usage:
     def part(value: float | None) -> float | None:
         return math.ceil(value * fraction) if isinstance(value, int) else None if value is None else value * fraction
 
-    return usage if usage == NOTHING else Usage(**{name: part(value) for name, value in usage.fields().items()})  # type: ignore[arg-type]  # kinds are kept
+    return Usage(**{name: part(value) for name, value in usage.fields().items()})  # type: ignore[arg-type]  # kinds are kept

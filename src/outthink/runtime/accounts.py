@@ -53,15 +53,15 @@ def _completion_tokens(completion: Completion, pieces: Sequence[Piece], count: i
     return [max(0, (tokens or 0) + (rest if i == 0 else 0)) for i, tokens in enumerate(counted)]
 
 
-def lost(grant: Grant, bound: int, prompt: int | None, completion: int, *, left: bool, prices: Prices | None) -> Usage:
+def lost(grant: Grant, prompt: int | None, completion: int, *, left: bool, prices: Prices | None) -> Usage:
     """The account of an attempt that broke or was left.
 
-    bound:      most prompt tokens it can have taken, where `prompt` isn't known
+    prompt:     tokens it took, or None where only their upper bound is known
     completion: tokens that arrived
     left:       we left the stream: what the server generated after that can't have been much; else the rest is unknown
     """
     unknown = 0 if left else max(0, grant.ask.n * grant.max_tokens - completion)
-    unknown_prompt = bound if prompt is None else 0
+    unknown_prompt = grant.ask.prompt if prompt is None else 0
     paid = (prompt or 0) + unknown_prompt, 0, completion + unknown
     return Usage(
         calls=1,

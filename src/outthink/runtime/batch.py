@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from outthink.core.backend import Delta, Identity
 from outthink.core.budget import NOTHING, Usage
@@ -13,7 +14,7 @@ from outthink.core.logprobs import LogprobNeed
 from outthink.core.prompt import Prompt
 from outthink.core.sampling import Sampling
 from outthink.runtime.ledger import Priority, Scope
-from outthink.runtime.rows import Row
+from outthink.runtime.rows import Row, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Batch:
 
     indices:   of the samples in their operation; what arrived leaves the list
     name:      text that names the first sample, for jitter
+    bound:     most prompt tokens that an attempt can take
+    digest:    of their operation
     prior:     what the samples cost before (a journal's attempts without outcome), charged to the first of them
     sent:      called with a row just before each attempt leaves
     arrived:   called with a sample's final row
@@ -60,7 +63,8 @@ class Batch:
     scope: Scope
     priority: Priority
     name: str
-    row: Callable[[int], Row]
+    bound: int
+    digest: str
     sent: Callable[[Row], None]
     arrived: Callable[[Row], None]
     spent: Callable[[Usage], None]
@@ -69,6 +73,11 @@ class Batch:
     seen_tokens: Callable[[], int] = lambda: 0
     prior: Usage = NOTHING
     costs: dict[int, Usage] = field(default_factory=dict)
+
+    def row(self, index: int, state: State, usage: Usage, **columns: Any) -> Row:
+        """A row of one of the samples."""
+        _, path, seq, _ = self.priority
+        return Row(path, seq, index, state, self.digest, usage=usage, prefix=self.prompt.prefix, **columns)
 
     def cost(self, usage: Usage) -> None:
         """Charge an attempt to the first sample still missing."""

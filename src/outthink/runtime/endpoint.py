@@ -43,8 +43,7 @@ class Endpoint:
 
     def ask(self, batch: Batch) -> Ask:
         """What an attempt at the whole batch reserves."""
-        bound = self.backend.prompt_bound(batch.prompt) if batch.scope.bounded else 0
-        return Ask(len(batch.indices), bound, batch.sampling.max_tokens, self.prices)
+        return Ask(len(batch.indices), batch.bound, batch.sampling.max_tokens, self.prices)
 
     async def fulfil(self, batch: Batch, grant: Grant) -> bool:
         """Attempt until every sample arrived or failed for good; returns whether a budget stopped a repetition.
@@ -81,16 +80,17 @@ class Endpoint:
         """
         on_the_wire = False
         refused = Usage(calls=1, usd=None if self.prices is None else 0.0)
-        bound = grant.ask.prompt or self.backend.prompt_bound(batch.prompt)
         try:
             permit = await self.limiter.acquire(batch.priority[0])
             with permit:
                 if (hopeless := batch.doomed() or self.broken) is not None:
                     self.ledger.settle(grant, samples=0, calls=0)
                     raise hopeless
-                batch.sent(_sent_row(batch, grant, bound))
+                batch.sent(_sent_row(batch, grant))
                 on_the_wire = True
-                sampling = batch.sampling.but(max_tokens=grant.max_tokens)
+                sampling = batch.sampling
+                if grant.max_tokens != sampling.max_tokens:
+                    sampling = sampling.but(max_tokens=grant.max_tokens)
                 seeds = [batch.seeds[index] for index in batch.indices]
                 request = Request(batch.prompt, sampling, seeds, batch.logprobs, batch.watch, self.retry.timeout, batch.identity)
                 clock = asyncio.get_running_loop().time
@@ -110,7 +110,7 @@ class Endpoint:
                 except Lost as error:
                     if error.status in (503, 504) or error.retry_after is not None:
                         permit.overload(error.retry_after)
-                    self._settle_failed(batch, grant, self._lost(grant, bound, error))
+                    self._settle_failed(batch, grant, self._lost(grant, error))
                     raise
                 taken = completion.seconds if completion.seconds is not None else clock() - started
                 permit.succeed(max(1.0, float(completion.completion_tokens or 1)))
@@ -118,7 +118,7 @@ class Endpoint:
         except asyncio.CancelledError:
             if on_the_wire:
                 left = batch.watch is not None
-                self._settle_failed(batch, grant, lost(grant, bound, None, batch.seen_tokens(), left=left, prices=self.prices))
+                self._settle_failed(batch, grant, lost(grant, None, batch.seen_tokens(), left=left, prices=self.prices))
             else:
                 self.ledger.settle(grant, samples=0, calls=0)
             raise
@@ -150,8 +150,8 @@ class Endpoint:
             batch.arrived(_arrived_row(batch, index, piece, cost, grant.max_tokens))
         return Lost(reason)
 
-    def _lost(self, grant: Grant, bound: int, error: Lost) -> Usage:
-        return lost(grant, bound, error.prompt_tokens, error.completion_tokens or 0, left=False, prices=self.prices)
+    def _lost(self, grant: Grant, error: Lost) -> Usage:
+        return lost(grant, error.prompt_tokens, error.completion_tokens or 0, left=False, prices=self.prices)
 
     def _settle_failed(self, batch: Batch, grant: Grant, usage: Usage) -> None:
         self.ledger.settle(
@@ -167,20 +167,19 @@ class Endpoint:
 
     def _give_up(self, batch: Batch, reason: str) -> None:
         for index in batch.indices:
-            batch.arrived(batch.row(index).but(state="failed", reason=reason, usage=batch.costs.get(index, NOTHING)))
+            batch.arrived(batch.row(index, "failed", batch.costs.get(index, NOTHING), reason=reason))
         batch.indices.clear()
 
 
-def _sent_row(batch: Batch, grant: Grant, bound: int) -> Row:
+def _sent_row(batch: Batch, grant: Grant) -> Row:
     """The row that says an attempt left: without an outcome beside it, all of it may have been spent."""
-    most = Usage(calls=1, unknown_prompt_tokens=bound, unknown_completion_tokens=grant.ask.n * grant.max_tokens)
-    return batch.row(batch.indices[0]).but(state="sent", usage=most, max_tokens=grant.max_tokens)
+    most = Usage(calls=1, unknown_prompt_tokens=batch.bound, unknown_completion_tokens=grant.ask.n * grant.max_tokens)
+    return batch.row(batch.indices[0], "sent", most, max_tokens=grant.max_tokens)
 
 
 def _arrived_row(batch: Batch, index: int, piece: Piece, cost: Usage, max_tokens: int) -> Row:
     kept = piece.logprobs if batch.logprobs is not None and batch.logprobs.keep else None
-    summary = piece.logprobs.summary() if piece.logprobs is not None else piece.summary
-    return batch.row(index).but(
-        state="ok", text=piece.text, finish=piece.finish.value, tokens=piece.tokens, max_tokens=max_tokens,
-        usage=cost, summary=summary, meta=piece.meta, logprobs=kept,
+    return batch.row(
+        index, "ok", cost, text=piece.text, finish=piece.finish.value, tokens=piece.tokens, max_tokens=max_tokens,
+        summary=piece.logprobs.summary() if piece.logprobs is not None else piece.summary, meta=piece.meta, logprobs=kept,
     )  # fmt: skip

@@ -55,6 +55,9 @@ class _State:
     failures: int = 0
     doom: Permanent | None = None
     batch: Batch | None = None
+    error: BaseException | None = None
+    woken: asyncio.Future[None] | None = None
+    wake_at: int = 0
 
 
 class Generation:
@@ -68,6 +71,7 @@ class Generation:
         self.scope = run.books.scope_of(self.key.path)
         self.first_ordinal = run.take_ordinals(operation.role, operation.n or 0)
         self.state = _State()
+        self._bounds: dict[int, int] = {}
 
     async def carry_out(self) -> Generated:
         """Issue, wait, collect. Raises errors that are not a sample's own (PoolMiss, a full disk, ...)."""
@@ -76,8 +80,7 @@ class Generation:
         try:
             async with asyncio.timeout_at(deadline):
                 await self._issue()
-                while self.state.tasks:
-                    await self._reap()
+                await self._until_under_way(0)
         except TimeoutError:
             await self._stop_tasks()
             self.state.cut = self.run.books.out_of_time(self.scope)
@@ -110,8 +113,9 @@ class Generation:
                 continue
             if self.stream is not None and self.stream.was_left:
                 return
-            if len(self.state.tasks) >= max(WINDOW, 2 * self.endpoint.limiter.limit):
-                await self._reap()
+            window = max(WINDOW, 2 * self.endpoint.limiter.limit)
+            if len(self.state.tasks) >= window:
+                await self._until_under_way(window // 2)
                 continue
             end = index + width if wanted is None else min(index + width, wanted)
             indices = list(itertools.takewhile(lambda i: self._recorded(i) is None, range(index, end)))
@@ -129,11 +133,12 @@ class Generation:
                     indices = indices[: len(indices) // 2]
                     continue
                 self.state.cut, self.state.stopped = cut, True
-                self._arrived(self._row(indices[0]).but(state="refused", reason=str(cut)))
+                self._arrived(batch.row(indices[0], "refused", NOTHING, reason=str(cut)))
                 return 0
         self.state.batch = batch
         task = asyncio.create_task(self._fulfil(batch, grant))
         self.state.tasks.add(task)
+        task.add_done_callback(self._task_ended)
         return len(indices)
 
     async def _fulfil(self, batch: Batch, grant: Grant) -> bool:
@@ -160,7 +165,8 @@ class Generation:
             scope=self.scope,
             priority=(run.ordinal, self.key.path, self.key.seq, first),
             name=f"{self.key}#{first}",
-            row=self._row,
+            bound=self._bound(first),
+            digest=self.digest,
             sent=self._sent,
             arrived=self._arrived,
             spent=run.books.spend,
@@ -170,8 +176,12 @@ class Generation:
             prior=sum((run.lost_before(self.key, index) for index in indices), NOTHING) if run.resumed else NOTHING,
         )
 
-    def _row(self, index: int) -> Row:
-        return Row(self.key.path, self.key.seq, index, "ok", self.digest, prefix=self.operation.prompt(index).prefix)
+    def _bound(self, index: int) -> int:
+        """Most prompt tokens of a sample; counted once for a prompt that all share."""
+        at = 0 if len(self.operation.prompts) == 1 else index
+        if at not in self._bounds:
+            self._bounds[at] = self.endpoint.backend.prompt_bound(self.operation.prompts[at])
+        return self._bounds[at]
 
     def _sent(self, row: Row) -> None:
         if self.stream is not None:
@@ -207,32 +217,45 @@ class Generation:
             self.state.stopped = True
             self.state.cut = BudgetCut(self.scope.name, "samples", row.reason, path=self.scope.path)
 
-    async def _reap(self) -> None:
-        done, _ = await asyncio.wait(self.state.tasks, return_when=asyncio.FIRST_COMPLETED)
-        self.state.tasks -= done
-        for task in done:
-            if task.result():
-                self.state.cut = self.state.cut or BudgetCut(self.scope.name, "tokens", path=self.scope.path)
+    async def _until_under_way(self, count: int) -> None:
+        """Wait until at most so many requests are under way. Raises what a request raised that is no sample's own failure."""
+        state = self.state
+        while state.error is None and len(state.tasks) > count:
+            state.wake_at, state.woken = count, asyncio.get_running_loop().create_future()
+            await state.woken
+        if state.error is not None:
+            raise state.error
+
+    def _task_ended(self, task: asyncio.Task[bool]) -> None:
+        state = self.state
+        state.tasks.discard(task)
+        if not task.cancelled():
+            error = task.exception()
+            if error is not None:
+                state.error = state.error or error
+            elif task.result():
+                state.cut = state.cut or BudgetCut(self.scope.name, "tokens", path=self.scope.path)
         if self.endpoint.broken is not None:
-            self.state.stopped = True
-            self.state.doom = self.endpoint.broken
+            state.stopped, state.doom = True, self.endpoint.broken
+        if state.woken is not None and not state.woken.done() and (state.error or len(state.tasks) <= state.wake_at):
+            state.woken.set_result(None)
 
     async def _stop_tasks(self) -> None:
-        tasks, self.state.tasks = self.state.tasks, set()
+        tasks = list(self.state.tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _record_left(self) -> None:
         """The strategy left this operation: what it had begun is final, so that a resume doesn't pay for it again."""
-        stream = self.stream
-        if stream is None or 0 in self.state.rows:
+        stream, batch = self.stream, self.state.batch
+        if stream is None or batch is None or 0 in self.state.rows:
             return
         if stream.tokens or stream.text:
             delivered = Usage(samples=1)
             self.run.books.charge(self.scope, delivered)
-            cost = self.state.batch.costs.get(0, NOTHING) if self.state.batch is not None else NOTHING
-            row = self._row(0).but(text=stream.text, finish="cancelled", tokens=stream.tokens, usage=cost + delivered)
+            cost = batch.costs.get(0, NOTHING) + delivered
+            row = batch.row(0, "ok", cost, text=stream.text, finish="cancelled", tokens=stream.tokens)
             self._arrived(row)
             left = row.outcome(self.run.name)
             stream.left_sample = left if isinstance(left, Sample) else None

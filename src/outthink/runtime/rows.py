@@ -7,7 +7,7 @@ import math
 import struct
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from outthink.core.budget import NOTHING, Usage
@@ -62,10 +62,6 @@ class Row:
     summary: Mapping[str, float] = field(default_factory=dict)
     meta: Mapping[str, object] = field(default_factory=dict)
     logprobs: Logprobs | None = None
-
-    def but(self, **changes: Any) -> Row:
-        """The same row with some columns filled in."""
-        return replace(self, **changes)
 
     def outcome(self, run: str) -> Sample | Failure:
         """What a strategy is told."""
