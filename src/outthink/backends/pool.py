@@ -1,6 +1,6 @@
 """The replay backend: answers requests from recorded samples, and never with anything that was not recorded.
 
-Each run draws its own seeded order of a problem's samples, without replacement, so one recording answers many runs at
+Each replicate draws its own seeded order of a problem's samples, without replacement, so one recording answers many runs at
 many budgets. Reading recordings from files lives in `outthink.evaluate.pool`.
 """
 
@@ -19,12 +19,13 @@ from typing import Any
 from outthink.core.backend import Completion, Identity, Piece, Request
 from outthink.core.budget import Prices
 from outthink.core.capability import Capabilities
-from outthink.core.errors import PoolMiss
+from outthink.core.errors import Lost, PoolMiss
 from outthink.core.key import hashed
 from outthink.core.prompt import Prompt
 from outthink.core.sample import Finish
 
-MOST_PER_REQUEST = 1 << 20
+SLOTS = 256
+"""Requests at once: none takes real time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +66,9 @@ class PoolBackend:
 
     name:         of the pool and its model, for messages and fingerprints
     samples:      the recorded samples of a problem by its id; empty for a problem that isn't there
-    seed:         of the orders in which runs draw
+    seed:         of the orders in which runs draw. Runs whose names end alike (what follows the last "/": the replicate) draw
+                  alike, so that strategies are compared on the same draws
     alternatives: log-probabilities per token that the recorded summaries were made of; -1: there are no summaries
-    shared:       samples of one request shared their prompt when they were recorded, so it is charged once per request
     sleep:        let each request take its recorded seconds (free on a virtual clock); False: only report them
     """
 
@@ -78,14 +79,13 @@ class PoolBackend:
         *,
         seed: int = 0,
         alternatives: int = -1,
-        shared: bool = False,
         sleep: bool = False,
         prices: Prices | None = None,
     ) -> None:
         self.name = f"pool:{name}"
         self.prices = prices
-        self._samples, self._seed, self._shared, self._sleep = samples, seed, shared, sleep
-        self._capabilities = Capabilities(raw=True, n=MOST_PER_REQUEST, seed=True, logprobs=alternatives)
+        self._samples, self._seed, self._sleep = samples, seed, sleep
+        self._capabilities = Capabilities(raw=True, seed=True, logprobs=alternatives, slots=SLOTS)
         self._order = functools.lru_cache(maxsize=4096)(self._shuffled)
 
     @property
@@ -112,23 +112,20 @@ class PoolBackend:
         if request.logprobs is not None and request.logprobs.keep:
             raise PoolMiss(f"{self.name} holds summaries of log-probabilities, not the arrays that were asked for")
         drawn = self._draw(request.identity, len(request.seeds))
-        pieces = []
         for sample in drawn:
             self._check(sample, request)
-            pieces.append(self._piece(sample, request.sampling.max_tokens))
         seconds = [sample.seconds for sample in drawn if sample.seconds is not None]
         longest = max(seconds) if len(seconds) == len(drawn) else None
         if self._sleep and longest:
             await asyncio.sleep(longest)
-        prompts = [sample.prompt_tokens for sample in drawn]
-        join = max if self._shared else sum
-        return Completion(
-            tuple(pieces),
-            join(_known(prompts)) if None not in prompts else None,
-            sum(_known([piece.tokens for piece in pieces])) if all(piece.tokens is not None for piece in pieces) else None,
-            join(sample.cached_tokens for sample in drawn),
-            seconds=longest,
-        )
+        pieces = tuple(_piece(sample, request.sampling.max_tokens) for sample in drawn)
+        prompt = _total([sample.prompt_tokens for sample in drawn])
+        completion = _total([piece.tokens for piece in pieces])
+        if pieces[0].failed is not None and len(pieces) == 1:
+            lost = Lost(pieces[0].failed, prompt_tokens=prompt, completion_tokens=completion)
+            lost.retryable = False  # it was repeated when it was recorded, as often as it was worth
+            raise lost
+        return Completion(pieces, prompt, completion, sum(sample.cached_tokens for sample in drawn), seconds=longest)
 
     def _draw(self, who: Identity, n: int) -> list[RecordedSample]:
         samples = self._samples(who.problem)
@@ -139,12 +136,12 @@ class PoolBackend:
                 f"{self.name} holds {len(samples)} samples of problem {who.problem!r} and run {who.run} asks for "
                 f"number {who.ordinal + n}; lower the budget or record more samples"
             )
-        order = self._order(who.problem, who.run, len(samples))
+        order = self._order(who.problem, who.run.rpartition("/")[2], len(samples))
         return [samples[at] for at in order[who.ordinal : who.ordinal + n]]
 
-    def _shuffled(self, problem: str, run: str, n: int) -> list[int]:
+    def _shuffled(self, problem: str, replicate: str, n: int) -> list[int]:
         order = list(range(n))
-        random.Random(hashed(self._seed, problem, run)).shuffle(order)
+        random.Random(hashed(self._seed, problem, replicate)).shuffle(order)
         return order
 
     def _check(self, sample: RecordedSample, request: Request) -> None:
@@ -167,21 +164,23 @@ class PoolBackend:
                 f"{where}: sample {sample.index} was cut at max_tokens={most} and {request.sampling.max_tokens} were asked for"
             )
 
-    def _piece(self, sample: RecordedSample, max_tokens: int) -> Piece:
-        tokens, failed = sample.completion_tokens, sample.failed
-        if tokens is not None and tokens > max_tokens:
-            # What it had said by then is not known to the token, so it is spent without an answer.
-            tokens, failed = max_tokens, failed or f"the budget cut it after {max_tokens} of {tokens} recorded tokens"
-        if failed is not None:
-            return Piece("", Finish.OTHER, tokens, failed=failed)
-        meta: dict[str, object] = {"sample_index": sample.index}
-        if sample.score is not None:
-            meta["score"] = sample.score
-        return Piece(sample.text, sample.finish, tokens, summary=sample.summary, meta=meta)
+
+def _piece(sample: RecordedSample, max_tokens: int) -> Piece:
+    tokens = sample.completion_tokens
+    if sample.failed is not None:
+        return Piece("", Finish.OTHER, tokens, failed=sample.failed)
+    if tokens is not None and tokens > max_tokens:
+        # What it had said by then is not known to the token, so these tokens are spent without an answer.
+        return Piece("", Finish.LENGTH, max_tokens)
+    meta: dict[str, object] = {"sample_index": sample.index}
+    if sample.score is not None:
+        meta["score"] = sample.score
+    return Piece(sample.text, sample.finish, tokens, summary=sample.summary, meta=meta)
 
 
-def _known(values: Sequence[int | None]) -> list[int]:
-    return [value for value in values if value is not None]
+def _total(counts: Sequence[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if len(known) == len(counts) else None
 
 
 def _same(recorded: Any, asked: Any) -> bool:

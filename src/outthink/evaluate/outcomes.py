@@ -86,13 +86,13 @@ def credit(selection: Selection | None, grades: Grades) -> float:
     return sum(grades[name] for name in shared) / len(shared) if shared else 0.0
 
 
-async def grades(task: Task, problem: Problem, results: Sequence[Result]) -> dict[str, bool]:
-    """Grades of everything that these runs on one problem may get credit for, each graded once; none without a gold answer."""
+async def grades(task: Task, problem: Problem, result: Result, known: Grades) -> dict[str, bool]:
+    """Grades, beyond the known ones, of everything that this run may get credit for; none without a gold answer."""
     if problem.gold is None:
         return {}
-    selections = [offer.selection for result in results for offer in result.offers]
-    selections += [result.selection for result in results if result.selection is not None]
-    answers = list(dict.fromkeys(name for selection in selections for name in classes_of(selection)))
+    selections = [offer.selection for offer in result.offers]
+    selections += [result.selection] if result.selection is not None else []
+    answers = list(dict.fromkeys(name for selection in selections for name in classes_of(selection) if name not in known))
     return dict(zip(answers, await task.grade(problem, answers), strict=True)) if answers else {}
 
 

@@ -20,8 +20,8 @@ from outthink.core.problem import Problem
 from outthink.core.sample import Finish
 from outthink.evaluate.schema import SUMMARY, shaped, unique, validate
 
-ALTERNATIVES, SHARED_PROMPT = "alternatives", "shared_prompt"
-"""Metadata: log-probabilities per token behind the summaries; whether samples of one request shared their prompt ("yes")."""
+ALTERNATIVES = "alternatives"
+"""Metadata: log-probabilities per token that the summaries were made of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,11 +122,8 @@ class Pool:
         has = {name for name in SUMMARY if self.frame[name].null_count() < self.frame.height}
         # Where nothing says how many alternatives there were, their summaries are there all the same.
         alternatives = 20 if has & {"token_confidence", "self_certainty"} else 0 if has else -1
-        return PoolBackend(
-            f"{self.name}/{model}", self.samples, seed=seed, sleep=sleep, prices=prices,
-            alternatives=int(self.metadata.get(ALTERNATIVES, alternatives)),
-            shared=self.metadata.get(SHARED_PROMPT) == "yes",
-        )  # fmt: skip
+        alternatives = int(self.metadata.get(ALTERNATIVES, alternatives))
+        return PoolBackend(f"{self.name}/{model}", self.samples, seed=seed, alternatives=alternatives, sleep=sleep, prices=prices)
 
     def describe(self) -> str:
         """A few lines on what it holds."""

@@ -54,7 +54,7 @@ class RecordedTask:
     def _of(self, problem: str) -> tuple[dict[str, Answer], dict[str, bool]]:
         if problem not in self._known:
             rows = self._pool.rows(problem)
-            answers: dict[str, Answer] = {}
+            answers = {"": INVALID}  # also what is left of a sample that a budget cut
             for sample, (answer, its_class) in zip(
                 self._pool.samples(problem), rows.select("answer", "answer_class").iter_rows(), strict=True
             ):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
+from outthink.core.budget import NOTHING, Usage
 from outthink.core.errors import BadInput
 from outthink.evaluate.intervals import Interval, accuracy, difference
 from outthink.evaluate.outcomes import Outcome
@@ -22,7 +21,8 @@ class Row:
     """One strategy at one budget. Costs are means per problem.
 
     accuracy, low, high: mean credit over problems and its 95% interval; None without gold answers
-    samples, calls, prompt_tokens, completion_tokens, usd, seconds: usd is None where no price is known
+    samples, calls, prompt_tokens, cached_tokens, completion_tokens, usd, seconds: prompt_tokens include the cached ones; usd
+                is None where no price is known
     failed:     samples that never arrived, over all runs
     unanswered: share of runs without an answer
     unknown_tokens: tokens that may have been spent beyond the known, over all runs
@@ -42,6 +42,7 @@ class Row:
     samples: float
     calls: float
     prompt_tokens: float
+    cached_tokens: float
     completion_tokens: float
     usd: float | None
     seconds: float
@@ -66,66 +67,79 @@ class Row:
         return {**asdict(self), "tokens": self.tokens}
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """All outcomes of one strategy at one budget, and their credit by problem: means over replicates."""
+@dataclass(slots=True)
+class Cell:
+    """All outcomes of one strategy at one budget, added up as they come: a few numbers per problem.
 
-    outcomes: tuple[Outcome, ...]
-    credit: dict[str, float]
-    tokens: float
+    credit: (sum, count) over replicates by problem
+    """
+
+    oracle: bool = False
+    runs: int = 0
+    failed: int = 0
+    unanswered: int = 0
+    usage: Usage = NOTHING
+    seconds: float = 0.0
+    replicates: set[int] = field(default_factory=set)
+    credit: dict[str, tuple[float, int]] = field(default_factory=dict)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one more run."""
+        self.oracle |= outcome.oracle
+        self.runs += 1
+        self.failed += outcome.failed
+        self.unanswered += outcome.answer is None
+        self.usage += outcome.usage
+        self.seconds += outcome.seconds
+        self.replicates.add(outcome.replicate)
+        total, count = self.credit.get(outcome.problem, (0.0, 0))
+        if outcome.credit is None:
+            self.credit.setdefault(outcome.problem, (0.0, 0))
+        else:
+            self.credit[outcome.problem] = total + outcome.credit, count + 1
+
+    @property
+    def tokens(self) -> float:
+        """Known tokens per run."""
+        return self.usage.tokens / self.runs
+
+    def means(self) -> dict[str, float]:
+        """Mean credit of each graded problem."""
+        return {problem: min(total / count, 1.0) for problem, (total, count) in self.credit.items() if count}
 
 
-def rows(outcomes: Iterable[Outcome], *, baseline: str | None = None) -> list[Row]:
-    """One row per strategy and budget, in order of appearance.
+Cells = Mapping[tuple[str, str], Cell]
+"""Cells by (strategy, budget)."""
+
+
+def rows(cells: Cells, *, baseline: str | None = None) -> list[Row]:
+    """One row per strategy and budget, in their order.
 
     baseline: the strategy that each is compared with at equal tokens; by default the first of `PLAIN` that is there
 
-    Raises BadInput where there is no outcome, or no such baseline.
+    Raises BadInput where there is no such baseline.
     """
-    cells: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in outcomes:
-        cells.setdefault((outcome.strategy, outcome.budget), []).append(outcome)
-    if not cells:
-        raise BadInput("there is no finished run", where="evaluation")
-    made = {name: _cell(found) for name, found in cells.items()}
-    names = list(dict.fromkeys(strategy for strategy, _ in made))
+    names = list(dict.fromkeys(strategy for strategy, _ in cells))
     if baseline is not None and baseline not in names:
         raise BadInput(f"{baseline!r} is not among {', '.join(names)}", where="baseline")
     plain = baseline or next((name for name in PLAIN if name in names), "")
-    ladder = sorted((cell for (name, _), cell in made.items() if name == plain), key=lambda cell: cell.tokens)
-    return [_row(strategy, budget, cell, plain, ladder) for (strategy, budget), cell in made.items()]
+    ladder = sorted((cell for (name, _), cell in cells.items() if name == plain), key=lambda cell: cell.tokens)
+    return [_row(strategy, budget, cell, plain, ladder) for (strategy, budget), cell in cells.items()]
 
 
-def _cell(found: Sequence[Outcome]) -> _Cell:
-    by_problem: dict[str, list[float]] = {}
-    for outcome in found:
-        if outcome.credit is not None:
-            by_problem.setdefault(outcome.problem, []).append(outcome.credit)
-    credit = {problem: math.fsum(values) / len(values) for problem, values in by_problem.items()}
-    tokens = math.fsum(outcome.usage.tokens for outcome in found) / len(found)
-    return _Cell(tuple(found), credit, tokens)
-
-
-def _row(strategy: str, budget: str, cell: _Cell, plain: str, ladder: Sequence[_Cell]) -> Row:
-    found, n = cell.outcomes, len(cell.outcomes)
-    interval = accuracy(list(cell.credit.values())) if cell.credit else None
-    money = [outcome.usage.usd for outcome in found]
-    known = [value for value in money if value is not None]
-    compared = _compared(cell, ladder) if strategy != plain else None
-
-    def mean(name: str) -> float:
-        return math.fsum(getattr(outcome.usage, name) for outcome in found) / n
-
+def _row(strategy: str, budget: str, cell: Cell, plain: str, ladder: Sequence[Cell]) -> Row:
+    means, n, used = cell.means(), cell.runs, cell.usage
+    interval = accuracy(list(means.values())) if means else None
     row = Row(
-        strategy, budget, len({outcome.problem for outcome in found}), len({outcome.replicate for outcome in found}),
+        strategy, budget, len(cell.credit), len(cell.replicates),
         interval.value if interval else None, interval.low if interval else None, interval.high if interval else None,
-        mean("samples"), mean("calls"), mean("prompt_tokens"), mean("completion_tokens"),
-        math.fsum(known) / n if len(known) == n else None,
-        math.fsum(outcome.seconds for outcome in found) / n,
-        sum(outcome.failed for outcome in found), sum(outcome.answer is None for outcome in found) / n,
-        sum(outcome.usage.most_tokens - outcome.usage.tokens for outcome in found),
-        any(outcome.oracle for outcome in found),
+        used.samples / n, used.calls / n, used.prompt_tokens / n, used.cached_tokens / n, used.completion_tokens / n,
+        None if used.usd is None else used.usd / n, cell.seconds / n,
+        cell.failed, cell.unanswered / n, used.most_tokens - used.tokens, cell.oracle,
     )  # fmt: skip
+    if strategy == plain:
+        return row
+    compared = _compared(means, cell.tokens, ladder)
     if compared is None:
         return row
     level, gap, beyond = compared
@@ -135,18 +149,19 @@ def _row(strategy: str, budget: str, cell: _Cell, plain: str, ladder: Sequence[_
     )  # fmt: skip
 
 
-def _compared(cell: _Cell, ladder: Sequence[_Cell]) -> tuple[float, Interval, bool] | None:
-    """The baseline's accuracy at this cell's tokens, and the paired difference with its interval, over the problems of both."""
-    shared = [name for name in cell.credit if all(name in rung.credit for rung in ladder)]
-    if not ladder or not shared:
+def _compared(means: Mapping[str, float], spent: float, ladder: Sequence[Cell]) -> tuple[float, Interval, bool] | None:
+    """The baseline's accuracy for these tokens, and the paired difference with its interval, over the problems of both."""
+    rungs = [rung.means() for rung in ladder]
+    shared = [name for name in means if all(name in rung for rung in rungs)]
+    if not rungs or not shared:
         return None
     tokens = [rung.tokens for rung in ladder]
-    upper = int(np.clip(np.searchsorted(tokens, cell.tokens), 1, len(ladder) - 1)) if len(ladder) > 1 else 0
+    upper = min(max(bisect_left(tokens, spent), 1), len(tokens) - 1)
     lower = max(upper - 1, 0)
     width = tokens[upper] - tokens[lower]
-    weight = min(max((cell.tokens - tokens[lower]) / width, 0.0), 1.0) if width else 0.0
-    plain = [(1 - weight) * ladder[lower].credit[name] + weight * ladder[upper].credit[name] for name in shared]
-    gap = difference([cell.credit[name] for name in shared], plain)
+    weight = min(max((spent - tokens[lower]) / width, 0.0), 1.0) if width > 0 else 0.0
+    plain = [(1 - weight) * rungs[lower][name] + weight * rungs[upper][name] for name in shared]
+    gap = difference([means[name] for name in shared], plain)
     # A percent of slack: the same samples drawn in another order cost a little more or less.
-    beyond = not tokens[0] * 0.99 <= cell.tokens <= tokens[-1] * 1.01
-    return math.fsum(plain) / len(plain), gap, beyond
+    beyond = not tokens[0] * 0.99 <= spent <= tokens[-1] * 1.01
+    return sum(plain) / len(plain), gap, beyond

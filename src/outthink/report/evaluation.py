@@ -1,85 +1,121 @@
-"""What an evaluation gives to its reader: rows, and the table, plot, page and JSON made of them."""
+"""An evaluation as its reader gets it: finished runs in; table, plot, page and JSON out. Estimating is `outthink.evaluate`'s."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from outthink.core.budget import Budget
 from outthink.core.errors import BadInput
-from outthink.evaluate.rows import Row
+from outthink.core.problem import Problem
+from outthink.core.selection import Result
+from outthink.core.task import Task
+from outthink.evaluate.outcomes import Outcome, grades, outcomes
+from outthink.evaluate.rows import Cell, Row, rows
+from outthink.report.details import Detail, Details
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-@dataclass(frozen=True, slots=True)
-class ShownSample:
-    """A sample in a problem's details. None: not known."""
-
-    text: str
-    answer: str | None = None
-    correct: bool | None = None
-    tokens: int | None = None
-    failed: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ShownChoice:
-    """What a strategy answered to a problem; `credit` is its mean over replicates, None without a gold answer."""
-
-    strategy: str
-    budget: str
-    answer: str | None
-    credit: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """One problem to drill down into: what was asked, sampled and chosen. `votes` counts the samples by answer."""
-
-    problem: str
-    text: str
-    gold: str | None
-    samples: Sequence[ShownSample] = ()
-    choices: Sequence[ShownChoice] = ()
-
-    @property
-    def votes(self) -> list[tuple[str, int, bool | None]]:
-        """(answer, samples, whether it is right), most samples first."""
-        counts: dict[str, int] = {}
-        right: dict[str, bool | None] = {}
-        for sample in self.samples:
-            if sample.answer is not None:
-                counts[sample.answer] = counts.get(sample.answer, 0) + 1
-                right.setdefault(sample.answer, sample.correct)
-        return sorted(((name, n, right[name]) for name, n in counts.items()), key=lambda vote: -vote[1])
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The result of evaluating strategies on problems.
+    """Strategies on problems at several budgets.
 
-    rows:     one per strategy and budget; see `outthink.evaluate.rows.Row`
-    details:  some problems in full
-    title:    a line that says what was evaluated
-    settings: how: model, task, sampling, seed ... (JSON values)
-    notes:    sentences that a reader must know, such as which rows see gold answers
+    model, task, source: what was evaluated on what, for titles
+    title:    a line that says what this is; made of the above when empty
+    settings: how: sampling, seed ... (JSON values)
+    notes:    sentences that a reader must know
+    baseline: the strategy that each is compared with at equal tokens; "": majority, else single, where they ran
+
+    Memory is a few numbers per problem, strategy and budget, and the texts of the first problems only.
     """
 
-    rows: tuple[Row, ...]
-    details: tuple[Detail, ...] = ()
-    title: str = "Evaluation"
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    def __init__(
+        self,
+        *,
+        model: str = "",
+        task: str = "",
+        source: str = "",
+        title: str = "",
+        settings: Mapping[str, Any] | None = None,
+        notes: Sequence[str] = (),
+        baseline: str = "",
+    ) -> None:
+        self.model, self.task, self.source, self.baseline = model, task, source, baseline
+        self.settings: dict[str, Any] = {
+            **({"model": model} if model else {}),
+            **({"task": task} if task else {}),
+            **(settings or {}),
+        }
+        self.notes = list(notes)
+        self._title = title
+        self._cells: dict[tuple[str, str], Cell] = {}
+        self._details = Details()
+        self._rows: list[Row] | None = None
+        self._graded: dict[str, dict[str, bool]] = {}
+
+    async def add(
+        self,
+        task: Task,
+        problem: Problem,
+        result: Result,
+        *,
+        budgets: Sequence[Budget | None] = (None,),
+        replicate: int = 0,
+        oracle: bool = False,
+        label: str = "",
+    ) -> list[Outcome]:
+        """Grade one finished run and count it once per budget that it answers for (None: whatever it spent).
+
+        label: what to call the strategy, where its name doesn't tell it from another row
+        """
+        graded = await self._grades(task, problem, result)
+        made = outcomes(result, problem, graded, budgets=budgets, label=label, replicate=replicate, oracle=oracle)
+        for outcome in made:
+            self._cells.setdefault((outcome.strategy, outcome.budget), Cell()).add(outcome)
+        self._rows = None
+        await self._details.add(task, problem, result, made[-1])
+        return made
+
+    async def _grades(self, task: Task, problem: Problem, result: Result) -> dict[str, bool]:
+        """Grades of the run's answers. Replicates of a problem come close together, so the last problems' are remembered."""
+        known = self._graded.setdefault(problem.id, {})
+        known.update(await grades(task, problem, result, known))
+        while len(self._graded) > 256:
+            del self._graded[next(iter(self._graded))]
+        return known
+
+    @property
+    def rows(self) -> list[Row]:
+        """One row per strategy and budget, in order of their first run and by what they cost. Raises BadInput for none at all."""
+        if self._rows is None:
+            if not self._cells:
+                raise BadInput("there is no finished run", where="evaluation")
+            names = list(dict.fromkeys(name for name, _ in self._cells))
+            ordered = sorted(self._cells, key=lambda key: (names.index(key[0]), self._cells[key].tokens))
+            self._rows = rows({key: self._cells[key] for key in ordered}, baseline=self.baseline or None)
+        return self._rows
+
+    @property
+    def details(self) -> list[Detail]:
+        """The first problems in full."""
+        return self._details.found()
+
+    @property
+    def title(self) -> str:
+        """A line that says what was evaluated."""
+        if self._title:
+            return self._title
+        problems = max((row.problems for row in self.rows), default=0)
+        return f"{self.model or 'A model'} on {problems} problems" + (f" of {self.source}" if self.source else "")
 
     def row(self, strategy: str, budget: str | None = None) -> Row:
-        """The row of a strategy at a budget (None: its last one). Raises BadInput where there is none."""
+        """The row of a strategy at a budget (None: its largest). Raises BadInput where there is none."""
         found = [row for row in self.rows if row.strategy == strategy and budget in (None, row.budget)]
         if not found:
-            known = ", ".join(dict.fromkeys(f"{row.strategy} at {row.budget}" for row in self.rows))
+            known = ", ".join(f"{row.strategy} at {row.budget}" for row in self.rows)
             raise BadInput(f"there is no {strategy!r} at {budget!r}; there is {known}", where="evaluation")
         return found[-1]
 
@@ -103,12 +139,8 @@ class Evaluation:
 
     def to_json(self) -> str:
         """Everything but the details, as JSON."""
-        rows = [row.fields() for row in self.rows]
-        return json.dumps({"title": self.title, "settings": dict(self.settings), "notes": self.notes, "rows": rows}, indent=2)
-
-    def details_json(self) -> str:
-        """The details, as JSON."""
-        return json.dumps([asdict(detail) for detail in self.details], indent=2)
+        found = [row.fields() for row in self.rows]
+        return json.dumps({"title": self.title, "settings": self.settings, "notes": self.notes, "rows": found}, indent=2)
 
     def __str__(self) -> str:
         from outthink.report.table import plain

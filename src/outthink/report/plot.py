@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,7 @@ def svg(evaluation: Evaluation) -> str:
     return text[text.index("<svg") :].replace("#010203", "currentColor")
 
 
-def lines(rows: tuple[Row, ...]) -> dict[str, list[Row]]:
+def lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
     """The rows that can be drawn, by strategy, in order of tokens."""
     found: dict[str, list[Row]] = {}
     for row in rows:
