@@ -61,7 +61,7 @@ class Endpoint:
                 error = raised
             if not batch.indices:
                 return False
-            if isinstance(error, Permanent) or attempt == self.retry.attempts:
+            if not error.retryable or attempt == self.retry.attempts:
                 times = f" (after {attempt} attempts)" if attempt > 1 else ""
                 self._give_up(batch, f"{error}{times}")
                 return False
