@@ -44,8 +44,8 @@ def hashed(seed: int, *parts: object) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def seed_of(seed: int, key: Key) -> int:
-    """The sampling seed of a key: in [1, 2**31)."""
+def seed_of(seed: int, key: Key | str) -> int:
+    """The sampling seed of a key, or of its text: in [1, 2**31)."""
     return 1 + hashed(seed, key) % ((1 << SEED_BITS) - 1)
 
 

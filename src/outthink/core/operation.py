@@ -29,6 +29,9 @@ from outthink.core.sample import Sample
 from outthink.core.sampling import Sampling
 
 
+_PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """Base of the six. `key` says where in the strategy's program it stands."""
@@ -45,7 +48,7 @@ class Operation:
 
     def digest(self) -> str:
         """A short fingerprint: a journal refuses changed code at its first differing operation."""
-        plain = json.dumps([self.kind, self.fields()], ensure_ascii=False, separators=(",", ":"))
+        plain = _PLAIN.encode([self.kind, self.fields()])
         return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from outthink.core.capability import Needs
@@ -45,8 +47,7 @@ class Strategy:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Its parameters and their defaults, in order."""
-        found = list(inspect.signature(self.body).parameters.values())[2:]
-        return {parameter.name: parameter.default for parameter in found}
+        return _parameters(self.body)
 
     def bound(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters with `given` in place. Raises UnknownName for an unknown name, BadInput for a wrong kind of value."""
@@ -65,6 +66,12 @@ class Strategy:
     def start(self, run: Run, problem: Problem, given: Mapping[str, Any]) -> Coroutine[Any, Any, Selection]:
         """The coroutine of one run."""
         return self.body(run, problem, **self.bound(given))
+
+
+@cache
+def _parameters(body: Body) -> Mapping[str, Any]:
+    found = list(inspect.signature(body).parameters.values())[2:]
+    return MappingProxyType({parameter.name: parameter.default for parameter in found})
 
 
 def strategy(

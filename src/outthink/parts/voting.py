@@ -103,7 +103,7 @@ class Tally:
         return old + new
 
     def _confidence(self, leader: _Standing) -> float | None:
-        return float(Fraction(leader.weight) / self._total) if self._total else None
+        return float(leader.weight / self._total) if self._total else None
 
     def leading(self) -> Selection:
         """The choice so far without the table of votes, in constant time: what a run offers on the way."""

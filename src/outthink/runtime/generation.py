@@ -65,7 +65,7 @@ class Generation:
 
     def __init__(self, run: Interpreter, operation: Generate, stream: Stream | None = None) -> None:
         self.run, self.operation, self.stream = run, operation, stream
-        self.key = operation.key
+        self.key, self.name = operation.key, str(operation.key)
         self.digest = operation.digest()
         self.endpoint = run.bindings.endpoint(operation.role, run.strategy.name)
         self.scope = run.books.scope_of(self.key.path)
@@ -160,11 +160,11 @@ class Generation:
             sampling=operation.sampling,
             logprobs=operation.logprobs,
             indices=indices,
-            seeds={index: seed_of(run.seed, self.key.sample(index)) for index in indices},
+            seeds={index: seed_of(run.seed, f"{self.name}#{index}") for index in indices},
             identity=Identity(run.problem.id, self.first_ordinal + first, run.name),
             scope=self.scope,
             priority=(run.ordinal, self.key.path, self.key.seq, first),
-            name=f"{self.key}#{first}",
+            name=f"{self.name}#{first}",
             bound=self._bound(first),
             digest=self.digest,
             sent=self._sent,
