@@ -73,6 +73,8 @@ def test_python_values_and_standard_input():
     found = load([Problem("a?", "x", "1"), "b?", {"prompt": "c?", "target": 3}])
     assert [(problem.text, problem.gold) for problem in found] == [("a?", "1"), ("b?", None), ("c?", "3")]
     assert len(found) == 3
+    assert load(found) is found
+    assert len(load(found, limit=2)) == 2
     for data, texts in {LINES: ["1+1?", "1/4?"], "one?\ntwo?": ["one?", "two?"], json.dumps(ROWS): ["1+1?", "1/4?"]}.items():
         found = load("-", stdin=io.BytesIO(data.encode()))
         assert [problem.text for problem in found] == [problem.text for problem in found] == texts

@@ -87,7 +87,7 @@ class Problems:
 
 
 def load(
-    source: str | Path | Iterable[Problem | str | Row],
+    source: str | Path | Problems | Iterable[Problem | str | Row],
     *,
     columns: Columns | Mapping[str, str] | None = None,
     limit: int | None = None,
@@ -98,7 +98,7 @@ def load(
     - the path of a file: .jsonl, .json, .csv, .tsv, .txt (one problem a line), .parquet; all but Parquet may be gzipped
     - `-`: standard input, as JSON Lines, a JSON list, or one problem a line
     - `hf:owner/name[/configuration][:split]`: a data set of the Hugging Face hub
-    - an iterable of problems, texts and mappings
+    - an iterable of problems, texts and mappings, or problems loaded before, which stay as they are
 
     columns: which columns hold problem, gold, id and options, where their names don't say so; see `Columns`
     limit:   only so many rows from the start; the rest is not even read
@@ -106,6 +106,8 @@ def load(
     """
     if limit is not None and limit < 1:
         raise BadInput(f"the limit is {limit} and must be at least 1", where="problems")
+    if isinstance(source, Problems) and columns is None and limit is None:
+        return source
     columns = columns if isinstance(columns, Columns) else Columns(columns or {})
     if isinstance(source, str) and source.startswith("hf:"):
         return _problems(source, lambda: hub.read(source), columns, limit)

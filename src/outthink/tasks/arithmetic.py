@@ -20,12 +20,13 @@ from outthink.tasks.custom import SimpleTask
 from outthink.tasks.extraction import last_number
 from outthink.tasks.numbers import quantity
 
-SMALLEST, LARGEST = 3, 19
+SMALLEST, LARGEST, LARGEST_FACTOR = 3, 19, 9
+"""Operands; products of larger factors are beyond such models."""
 MOST = 20_000
 """Problems of one seed; there are many more distinct ones, but not of every kind."""
 
 SHOTS = (
-    ("There are 4 bags with 6 plums in each bag. How many plums are there in total?", "4 * 6 = 24 plums."),
+    ("There are 4 cups with 6 plums in each cup. How many plums are there in total?", "4 * 6 = 24 plums."),
     ("Omar had 16 coins and spent 9 of them. How many coins does Omar have left?", "16 - 9 = 7 coins."),
     ("Nora has 8 shells and finds 5 more. How many shells does Nora have now?", "8 + 5 = 13 shells."),
 )
@@ -35,15 +36,17 @@ _NAMES = (
 ).split()
 _THINGS = (
     "apples books cards eggs flowers marbles oranges pencils shirts stamps stickers toys balls cookies bottles stones "
-    "tickets cups lemons pears"
+    "tickets ribbons lemons pears"
 ).split()
-_HOLDERS = "boxes bags baskets rows shelves jars trays drawers".split()
+_HOLDERS = (
+    ("box", "boxes"), ("bag", "bags"), ("basket", "baskets"), ("jar", "jars"), ("tray", "trays"), ("shelf", "shelves"),
+)  # fmt: skip
 
 _ADD = (
     "{name} has {a} {things} and buys {b} more. How many {things} does {name} have now?",
-    "{name} had {a} {things} and got {b} more from {other}. How many {things} does {name} have now?",
-    "{name} found {a} {things} and then found {b} more. How many {things} did {name} find altogether?",
+    "{name} has {a} {things} and finds {b} more. How many {things} does {name} have now?",
     "There were {a} {things} on the table. {name} added {b} more. How many {things} are there now?",
+    "{name} had {a} {things}. Then {other} brought {b} more. How many {things} are there in total?",
 )
 _SUBTRACT = (
     "{name} had {a} {things} and gave {b} of them away. How many {things} does {name} have left?",
@@ -52,9 +55,8 @@ _SUBTRACT = (
     "{name} had {a} {things} and sold {b} of them to {other}. How many {things} does {name} have left?",
 )
 _MULTIPLY = (
-    "There are {a} {holders} with {b} {things} in each. How many {things} are there in total?",
-    "{name} has {a} {holders}. Each of them holds {b} {things}. How many {things} does {name} have in total?",
-    "{name} buys {a} {holders} of {things} with {b} {things} in each. How many {things} are there in total?",
+    "There are {a} {holders} with {b} {things} in each {holder}. How many {things} are there in total?",
+    "{name} has {a} {holders} with {b} {things} in each {holder}. How many {things} are there in total?",
 )
 
 
@@ -74,16 +76,18 @@ def problems(count: int, seed: int = 0) -> list[Problem]:
 
 
 def _problem(chance: random.Random) -> tuple[str, int]:
-    operation = chance.choice("+-*")
-    a, b = chance.randint(SMALLEST, LARGEST), chance.randint(SMALLEST, LARGEST)
+    operation = chance.choice("++--*")
+    largest = LARGEST_FACTOR if operation == "*" else LARGEST
+    a, b = chance.randint(SMALLEST, largest), chance.randint(SMALLEST, largest)
     if operation == "-":
         while a == b:
-            b = chance.randint(SMALLEST, LARGEST)
+            b = chance.randint(SMALLEST, largest)
         a, b = max(a, b), min(a, b)
     templates, gold = {"+": (_ADD, a + b), "-": (_SUBTRACT, a - b), "*": (_MULTIPLY, a * b)}[operation]
     name, other = chance.sample(_NAMES, 2)
-    things, holders = chance.choice(_THINGS), chance.choice(_HOLDERS)
-    return chance.choice(templates).format(name=name, other=other, things=things, holders=holders, a=a, b=b), gold
+    holder, holders = chance.choice(_HOLDERS)
+    words = {"name": name, "other": other, "things": chance.choice(_THINGS), "holder": holder, "holders": holders}
+    return chance.choice(templates).format(a=a, b=b, **words), gold
 
 
 class ArithmeticTask(SimpleTask):
