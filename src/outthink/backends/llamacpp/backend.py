@@ -1,0 +1,209 @@
+"""The backend itself: one attempt per call. Slot threads do the work; the event loop gets finished values and deltas."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from outthink.backends.llamacpp.engine import Engine, usable_cpus
+from outthink.backends.llamacpp.wire import ENDS, Reply, body_of
+from outthink.backends.weights import EMBEDDED, model_file
+from outthink.core.backend import Completion, Delta, Request
+from outthink.core.budget import Prices
+from outthink.core.capability import Capabilities
+from outthink.core.errors import BackendError, BadInput, InternalError, Lost, Refused, Unsupported
+from outthink.core.prompt import Message, Prompt
+
+__all__ = ["LlamaCppBackend"]
+
+MOST_LOGPROBS = 100
+KEPT_PROMPTS = 1024
+TEMPLATE_TOKENS = 64
+"""Most tokens that a template is taken to add to a message, where it can't be asked."""
+
+
+class LlamaCppBackend:
+    """A GGUF model in this process.
+
+    model:      'embedded', a path, or 'hf:owner/repository/file.gguf[@revision]'
+    slots:      samples generated at once
+    context:    most prompt plus completion tokens of one sample
+    threads:    that compute; None: one per processor that this process may use
+    repeatable: the same seed gives the same text. Costs most of the speed: one slot, and every prompt computed anew, because
+                what is computed together changes the last bits of every number
+    note:       called with a sentence before a model is downloaded
+
+    Raises BadInput for numbers below 1.
+    """
+
+    def __init__(
+        self,
+        model: str | Path = "embedded",
+        *,
+        slots: int = 4,
+        context: int = 2048,
+        threads: int | None = None,
+        repeatable: bool = False,
+        prices: Prices | None = None,
+        note: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        for name, value in (("slots", slots), ("context", context), ("threads", 1 if threads is None else threads)):
+            if value < 1:
+                raise BadInput(f"is {value} and must be at least 1", where=name)
+        self.model, self.prices, self.repeatable = str(model), prices, repeatable
+        file = EMBEDDED.name if self.model == "embedded" else self.model.partition("@")[0].rpartition("/")[2]
+        self.name = f"llamacpp:{file.removesuffix('.gguf')}"
+        self._slots, self._context, self._threads = 1 if repeatable else slots, context, threads or usable_cpus()
+        self._note = note
+        self._engine: Engine | None = None
+        self._ends: tuple[str, ...] = ENDS
+        self._templated = functools.lru_cache(KEPT_PROMPTS)(self._apply_template)
+        self._counted = functools.lru_cache(KEPT_PROMPTS)(self._count)
+
+    def __repr__(self) -> str:
+        return f"LlamaCppBackend({self.name!r})"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this engine does; `chat`, `context` and `vocabulary` are the model's own once it is open."""
+        facts = None if self._engine is None else self._engine.facts
+        return Capabilities(
+            chat=facts is None or facts.chat,
+            raw=True,
+            seed=self.repeatable,
+            logprobs=MOST_LOGPROBS,
+            prefix=True,
+            stream=True,
+            cancel=True,
+            slots=self._slots,
+            context=self._context if facts is None else facts.context,
+            vocabulary=0 if facts is None else facts.vocabulary,
+        )
+
+    async def open(self) -> None:
+        """Fetch the file where it isn't here yet, and load it. Raises BadInput, MissingExtra, Refused."""
+        self._engine = await asyncio.to_thread(self._load)
+        end = self._engine.facts.end
+        self._ends = (end, *(text for text in ENDS if text != end)) if end else ENDS
+
+    async def close(self) -> None:
+        """Leave what still runs and free the model and its threads."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await asyncio.to_thread(engine.close)
+
+    async def complete(self, request: Request) -> Completion:
+        """One attempt; see `outthink.core.backend.Backend`. Being cancelled frees the slot within one decoding step."""
+        engine = self._opened()
+        if len(request.seeds) != 1:
+            raise Unsupported(f"{self.name} takes one sample per request and was asked for {len(request.seeds)}")
+        attempt = _Attempt(self, engine, request, asyncio.get_running_loop())
+        try:
+            completion = await asyncio.wrap_future(engine.submit(attempt.run))
+            attempt.deliver()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or not task.cancelling():  # nobody left this task: the engine dropped what was waiting
+                raise Refused(f"{self.name} was closed before a slot was free") from None
+            raise
+        finally:
+            attempt.left = True
+        if attempt.watch_failed is not None:
+            raise attempt.watch_failed
+        return completion
+
+    def prompt_bound(self, prompt: Prompt) -> int:
+        """The very number of tokens, by the model's own template and tokenizer."""
+        try:
+            return self._counted(self.rendered(prompt))
+        except BackendError:  # it will be refused when it is sent; until then no tokenizer makes more tokens than bytes
+            plain = "".join(message.content for message in prompt.messages) + (prompt.text or "") + prompt.prefix
+            return len(plain.encode("utf-8", "replace")) + TEMPLATE_TOKENS * len(prompt.messages)
+
+    def rendered(self, prompt: Prompt) -> str:
+        """The text the model sees: its own chat template, then an open assistant turn that holds the prefix; blocks."""
+        return (self._templated(prompt.messages) if prompt.text is None else prompt.text) + prompt.prefix
+
+    def body(self, request: Request) -> bytes:
+        """The engine's request; blocks while the template is applied."""
+        return body_of(request, self.rendered(request.prompt), self._ends, cache=not self.repeatable)
+
+    def reply(self, request: Request) -> Reply:
+        """An empty reply to this request."""
+        return Reply(request.logprobs, bool(request.sampling.stop), self.capabilities.vocabulary, self._ends)
+
+    def _load(self) -> Engine:
+        path = model_file(self.model, self._note)
+        return Engine(path, slots=self._slots, context=self._context, threads=self._threads)
+
+    def _apply_template(self, messages: tuple[Message, ...]) -> str:
+        turns = [{"role": message.author, "content": message.content} for message in messages]
+        page = self._opened().page("/apply-template", {"messages": turns, "add_generation_prompt": True})
+        return str(page["prompt"])
+
+    def _count(self, text: str) -> int:
+        page = self._opened().page("/tokenize", {"content": text, "add_special": True, "parse_special": True})
+        return len(page["tokens"])
+
+    def _opened(self) -> Engine:
+        if self._engine is None:
+            raise InternalError("this backend was used before it was opened, or after it was closed")
+        return self._engine
+
+
+class _Attempt:
+    """One request between the event loop and a slot's thread.
+
+    left:         set by the loop, read by the thread at the next chunk
+    watch_failed: what `watch` raised
+    """
+
+    def __init__(self, backend: LlamaCppBackend, engine: Engine, request: Request, loop: asyncio.AbstractEventLoop) -> None:
+        self._backend, self._engine, self._request, self._loop = backend, engine, request, loop
+        self._reply = backend.reply(request)
+        self._waiting: deque[Delta] = deque()
+        self._deadline: float | None = None
+        self._overdue = self._told = False
+        self.left = False
+        self.watch_failed: BaseException | None = None
+
+    def run(self) -> Completion:
+        """On the slot's thread: generate to the end, or until left. Raises Lost, Refused, Permanent."""
+        timeout = self._request.timeout
+        if timeout is not None:  # counted from here: waiting for a slot is no fault of the engine
+            self._deadline = time.monotonic() + timeout
+        reply = self._reply
+        if not self.left:
+            self._engine.generate(self._backend.body(self._request), self._take)
+        if self._overdue:
+            raise Lost(f"{self._backend.name} did not end within {timeout:g} s", **reply.known())
+        if reply.finish is None and not self.left:
+            why = "was closed" if self._engine.closing else "ended the stream"
+            raise Lost(f"{self._backend.name} {why} in the middle of a sample", **reply.known())
+        return reply.completion()
+
+    def deliver(self) -> None:
+        """On the loop: hand over what arrived."""
+        self._told = False  # before looking: what arrives from here on tells the loop again
+        watch = self._request.watch
+        try:
+            while self._waiting and not self.left and watch is not None:
+                self.left = watch(self._waiting.popleft())
+        except BaseException as error:  # noqa: BLE001  # raised where the caller waits
+            self.left, self.watch_failed = True, error
+
+    def _take(self, chunk: bytes) -> bool:
+        delta = self._reply.feed(chunk)
+        if self._deadline is not None and time.monotonic() > self._deadline and self._reply.finish is None:
+            self._overdue = True
+            return True
+        if delta is not None and self._request.watch is not None:
+            self._waiting.append(delta)
+            if not self._told:  # else a delivery is on its way already
+                self._told = True
+                self._loop.call_soon_threadsafe(self.deliver)
+        return self.left
