@@ -1,7 +1,7 @@
 """The replay backend: answers requests from recorded samples, and never with anything that was not recorded.
 
 Each replicate draws its own seeded order of a problem's samples, without replacement, so one recording answers many runs at
-many budgets. Reading recordings from files lives in `outthink.evaluate.pool`.
+many budgets. Reading recordings from files lives in `outthink.evaluation.pool`.
 """
 
 from __future__ import annotations

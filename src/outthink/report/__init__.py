@@ -1,1 +1,1 @@
-"""Evaluations as tables, plots and pages. Numbers are made in `outthink.evaluate`; nothing here computes an estimate."""
+"""Evaluations as tables, plots and pages. Numbers are made in `outthink.evaluation`; nothing here computes an estimate."""

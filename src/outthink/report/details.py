@@ -9,7 +9,7 @@ from outthink.core.problem import Problem
 from outthink.core.sample import Sample
 from outthink.core.selection import Result
 from outthink.core.task import Task
-from outthink.evaluate.outcomes import Outcome
+from outthink.evaluation.outcomes import Outcome
 
 MOST_PROBLEMS = 64
 MOST_SAMPLES = 32

@@ -1,4 +1,4 @@
-"""An evaluation as its reader gets it: finished runs in; table, plot, page and JSON out. Estimating is `outthink.evaluate`'s."""
+"""An evaluation as its reader gets it: finished runs in; table, plot, page and JSON out. Estimating is `outthink.evaluation`'s."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from outthink.core.errors import BadInput
 from outthink.core.problem import Problem
 from outthink.core.selection import Result
 from outthink.core.task import Task
-from outthink.evaluate.outcomes import Outcome, grades, outcomes
-from outthink.evaluate.rows import Cell, Row, rows
+from outthink.evaluation.outcomes import Outcome, grades, outcomes
+from outthink.evaluation.rows import Cell, Row, rows
 from outthink.report.details import Detail, Details
 
 if TYPE_CHECKING:

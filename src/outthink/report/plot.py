@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from outthink.core.errors import BadInput, MissingExtra
-from outthink.evaluate.rows import Row
+from outthink.evaluation.rows import Row
 from outthink.report.text import number, visible
 
 if TYPE_CHECKING:

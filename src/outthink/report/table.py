@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from io import StringIO
 from typing import TYPE_CHECKING
 
-from outthink.evaluate.rows import Row
+from outthink.evaluation.rows import Row
 from outthink.report.text import number, percent, points, points_span, span, visible
 
 if TYPE_CHECKING:

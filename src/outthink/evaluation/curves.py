@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from outthink.core.errors import BadInput
-from outthink.evaluate.estimators import Floats, best_at_k, majority_at_k, pass_at_k
-from outthink.evaluate.intervals import Interval, accuracy
-from outthink.evaluate.pool import Pool
+from outthink.evaluation.estimators import Floats, best_at_k, majority_at_k, pass_at_k
+from outthink.evaluation.intervals import Interval, accuracy
+from outthink.evaluation.pool import Pool
 
 
 @dataclass(frozen=True, slots=True)

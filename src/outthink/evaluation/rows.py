@@ -9,8 +9,8 @@ from typing import Any
 
 from outthink.core.budget import NOTHING, Usage
 from outthink.core.errors import BadInput
-from outthink.evaluate.intervals import Interval, accuracy, difference
-from outthink.evaluate.outcomes import Outcome
+from outthink.evaluation.intervals import Interval, accuracy, difference
+from outthink.evaluation.outcomes import Outcome
 
 PLAIN = ("majority", "single")
 """What equal tokens are compared with, in order of preference."""

@@ -1,7 +1,7 @@
 """From finished runs to graded points: what each run answered at each spending, and whether that was right.
 
 One run gives its whole curve: the answer at a budget is the last one it offered within it. Means and intervals over
-points are `outthink.evaluate.rows`'s.
+points are `outthink.evaluation.rows`'s.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a pool's table looks like and what makes it valid. Reading and writing files is `outthink.evaluate.pool`'s."""
+"""What a pool's table looks like and what makes it valid. Reading and writing files is `outthink.evaluation.pool`'s."""
 
 from __future__ import annotations
 

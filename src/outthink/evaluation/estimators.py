@@ -1,7 +1,7 @@
 """What k of n recorded samples are expected to give, exactly, without drawing any.
 
 Everything is per problem and over all subsets of k samples; means over problems and intervals are
-`outthink.evaluate.intervals`'s. Ties count fractionally: what would be right in expectation if one of the tied were drawn.
+`outthink.evaluation.intervals`'s. Ties count fractionally: what would be right in expectation if one of the tied were drawn.
 """
 
 from __future__ import annotations

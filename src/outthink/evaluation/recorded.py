@@ -14,7 +14,7 @@ from outthink.core.prompt import Prompt
 from outthink.core.run import Run
 from outthink.core.sample import Sample
 from outthink.core.task import INVALID, Answer
-from outthink.evaluate.pool import Pool
+from outthink.evaluation.pool import Pool
 
 
 class RecordedTask:

@@ -1,5 +1,5 @@
-"""Pools: tables of recorded samples in memory, read from Parquet. Writing them is `outthink.evaluate.write`'s, replaying
-them `outthink.backends.pool`'s, and what makes a row valid `outthink.evaluate.schema`'s.
+"""Pools: tables of recorded samples in memory, read from Parquet. Writing them is `outthink.evaluation.write`'s, replaying
+them `outthink.backends.pool`'s, and what makes a row valid `outthink.evaluation.schema`'s.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from outthink.core.budget import Prices
 from outthink.core.errors import BadInput, PoolMiss
 from outthink.core.problem import Problem
 from outthink.core.sample import Finish
-from outthink.evaluate.schema import SUMMARY, shaped, unique, validate
+from outthink.evaluation.schema import SUMMARY, shaped, unique, validate
 
 ALTERNATIVES = "alternatives"
 """Metadata: log-probabilities per token that the summaries were made of."""
@@ -28,7 +28,7 @@ ALTERNATIVES = "alternatives"
 class Pool:
     """Recorded samples of many problems.
 
-    frame:    one row per sample, with the columns of `outthink.evaluate.schema.SCHEMA`
+    frame:    one row per sample, with the columns of `outthink.evaluation.schema.SCHEMA`
     metadata: where it comes from ("provenance", "licence") and how it was recorded
     name:     for messages
     """

@@ -1,4 +1,4 @@
-"""Writing pools to Parquet in constant memory. What makes a row valid is `outthink.evaluate.schema`'s."""
+"""Writing pools to Parquet in constant memory. What makes a row valid is `outthink.evaluation.schema`'s."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from outthink.core.errors import BadInput, InternalError
-from outthink.evaluate.schema import SCHEMA, unique, validate
+from outthink.evaluation.schema import SCHEMA, unique, validate
 
 GROUP = 8192
 """Rows of one row group: what is held in memory at once."""
