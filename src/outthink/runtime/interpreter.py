@@ -161,14 +161,13 @@ class Interpreter:
             if found is None:
                 self.journal.add_outcome(self.name, operation.key, "invoke", digest, value)
             return value
-        if found is not None:
-            usage = Usage(**found.value["usage"])
-            self.books.charge(self.books.scope_of(operation.key.path), usage)
-            self.books.deliver(operation.key.path, usage)
-            return found.value["scores"]
+        # The verifier is stepped again on a resume too: what it asked for comes from the journal, and all books stay right.
         scores = await self._score(operation)
-        used = self.books.spent(_inside(operation.key))
-        self.journal.add_outcome(self.name, operation.key, "score", digest, {"scores": scores, "usage": used.fields()})
+        if found is None:
+            used = self.books.spent(_inside(operation.key))
+            self.journal.add_outcome(self.name, operation.key, "score", digest, {"scores": scores, "usage": used.fields()})
+        elif found.value["scores"] != scores:
+            raise JournalMismatch(f"the journal's {operation.key} has other scores: the verifier changed", field="verifier")
         return scores
 
     async def _score(self, operation: Score) -> list[float | None]:

@@ -35,7 +35,7 @@ class Odds:
     answers: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        if min(self.answers.values(), default=-1) < 0 or sum(self.answers.values()) > 1 + 1e-9:
+        if min(self.answers.values(), default=0) < 0 or sum(self.answers.values()) > 1 + 1e-9:
             raise BadInput(f"{dict(self.answers)} are no probabilities", where="odds")
         if not all(re.fullmatch(r"\w+", answer) for answer in (self.gold, *self.answers)):
             raise BadInput(f"answers are single words, unlike one of {[self.gold, *self.answers]}", where="odds")

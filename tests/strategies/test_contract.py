@@ -1,0 +1,25 @@
+"""Every strategy of the catalogue keeps the contract, and reaches in a toy world what its papers' formulas say."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("outthink.testing.contract")
+
+from outthink.testing import exact
+from outthink.testing.contract import StrategyContract
+
+
+class TestContract(StrategyContract):
+    variants = {
+        "weighted_majority": [{"scale": "minmax"}],
+        "self_certainty": [{"rule": "best"}],
+        "self_refine": [{"scored": True}],
+    }
+    alone = {"self_refine": {"iterations": 0}}
+    reached = {
+        "single": lambda answers, scores, n: exact.majority(answers, 1),
+        "majority": lambda answers, scores, n: exact.majority(answers, n),
+        "weighted_majority-toy": lambda answers, scores, n: exact.weighted_majority(answers, scores, n),
+        "best_of_n": exact.best_of_n,
+    }
