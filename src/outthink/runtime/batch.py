@@ -7,12 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outthink.core.backend import Delta, Identity
-from outthink.core.budget import NOTHING, Usage
+from outthink.core.budget import Usage
 from outthink.core.errors import BackendError, Permanent
 from outthink.core.key import hashed
-from outthink.core.logprobs import LogprobNeed
+from outthink.core.operation import Generate
 from outthink.core.prompt import Prompt
-from outthink.core.sampling import Sampling
 from outthink.runtime.ledger import Priority, Scope
 from outthink.runtime.rows import Row, State
 
@@ -39,47 +38,64 @@ class Retry:
         return min(self.longest, self.base * 2.0 ** (attempt - 1)) * share
 
 
-@dataclass(slots=True)
-class Batch:
-    """Samples that are asked for in one request, and where their fate is told.
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What all requests of one operation share.
 
-    indices:   of the samples in their operation; what arrived leaves the list
-    name:      text that names the first sample, for jitter
-    bound:     most prompt tokens that an attempt can take
-    digest:    of their operation
-    prior:     what the samples cost before (a journal's attempts without outcome), charged to the first of them
-    sent:      called with a row just before each attempt leaves
-    arrived:   called with a sample's final row
-    spent:     called with the usage of each attempt as it is settled
-    doomed:    says why sending more is hopeless, or None
+    digest:      of the operation
+    scope:       whose budget pays
+    arrived:     called with a sample's final row
+    spent:       called with the usage of each attempt as it is settled
+    sent:        called with (first sample, samples, most prompt tokens, most completion tokens of each) as an attempt leaves
+    doomed:      says why sending more is hopeless, or None
+    watch:       of a stream
+    seen_tokens: of a stream: how many tokens of the present attempt arrived
     """
 
-    prompt: Prompt
-    sampling: Sampling
-    logprobs: LogprobNeed | None
-    indices: list[int]
-    seeds: dict[int, int]
-    identity: Identity
-    scope: Scope
-    priority: Priority
-    name: str
-    bound: int
+    run: str
+    operation: Generate
     digest: str
-    sent: Callable[[Row], None]
+    scope: Scope
     arrived: Callable[[Row], None]
     spent: Callable[[Usage], None]
+    sent: Callable[[int, int, int, int], None]
     doomed: Callable[[], Permanent | None]
     watch: Callable[[Delta], bool] | None = None
     seen_tokens: Callable[[], int] = lambda: 0
-    prior: Usage = NOTHING
+
+
+@dataclass(slots=True)
+class Batch:
+    """Samples that are asked for in one request.
+
+    indices:  of the samples in their operation; what arrived leaves the list
+    seeds:    one for each index
+    bound:    most prompt tokens that an attempt can take
+    name:     text that names the first sample, for jitter
+    costs:    by index: what its attempts cost so far
+    """
+
+    order: Order
+    indices: list[int]
+    seeds: list[int]
+    prompt: Prompt
+    bound: int
+    priority: Priority
+    identity: Identity
+    name: str
     costs: dict[int, Usage] = field(default_factory=dict)
 
     def row(self, index: int, state: State, usage: Usage, **columns: Any) -> Row:
         """A row of one of the samples."""
-        _, path, seq, _ = self.priority
-        return Row(path, seq, index, state, self.digest, usage=usage, prefix=self.prompt.prefix, **columns)
+        key = self.order.operation.key
+        return Row(key.path, key.seq, index, state, self.order.digest, usage=usage, prefix=self.prompt.prefix, **columns)
 
     def cost(self, usage: Usage) -> None:
         """Charge an attempt to the first sample still missing."""
         first = self.indices[0]
-        self.costs[first] = self.costs.get(first, NOTHING) + usage
+        self.costs[first] = self.costs[first] + usage if first in self.costs else usage
+
+    def take(self, index: int) -> None:
+        """A sample arrived."""
+        at = self.indices.index(index)
+        del self.indices[at], self.seeds[at]

@@ -43,7 +43,7 @@ class Endpoint:
 
     def ask(self, batch: Batch) -> Ask:
         """What an attempt at the whole batch reserves."""
-        return Ask(len(batch.indices), batch.bound, batch.sampling.max_tokens, self.prices)
+        return Ask(len(batch.indices), batch.bound, batch.order.operation.sampling.max_tokens, self.prices)
 
     async def fulfil(self, batch: Batch, grant: Grant) -> bool:
         """Attempt until every sample arrived or failed for good; returns whether a budget stopped a repetition.
@@ -51,8 +51,6 @@ class Endpoint:
         The grant covers the first attempt. Failures are told through `batch.arrived`, never raised; being cancelled settles
         what was under way as unknown.
         """
-        if batch.prior is not NOTHING:
-            batch.cost(batch.prior)
         for attempt in range(1, self.retry.attempts + 1):
             try:
                 completion, seconds = await self._attempt(batch, grant)
@@ -67,7 +65,7 @@ class Endpoint:
                 return False
             await asyncio.sleep(self.retry.delay(attempt, error, batch.name))
             try:
-                grant = await self.ledger.reserve(batch.scope, self.ask(batch), batch.priority)
+                grant = await self.ledger.reserve(batch.order.scope, self.ask(batch), batch.priority)
             except BudgetCut as cut:
                 self._give_up(batch, f"{error}; {cut}, so it was not tried again")
                 return True
@@ -79,20 +77,20 @@ class Endpoint:
         Returns the completion and the seconds it took.
         """
         on_the_wire = False
-        refused = Usage(calls=1, usd=None if self.prices is None else 0.0)
+        order = batch.order
         try:
             permit = await self.limiter.acquire(batch.priority[0])
             with permit:
-                if (hopeless := batch.doomed() or self.broken) is not None:
+                if (hopeless := order.doomed() or self.broken) is not None:
                     self.ledger.settle(grant, samples=0, calls=0)
                     raise hopeless
-                batch.sent(_sent_row(batch, grant))
+                order.sent(batch.indices[0], len(batch.indices), batch.bound, grant.max_tokens)
                 on_the_wire = True
-                sampling = batch.sampling
+                sampling = order.operation.sampling
                 if grant.max_tokens != sampling.max_tokens:
                     sampling = sampling.but(max_tokens=grant.max_tokens)
-                seeds = [batch.seeds[index] for index in batch.indices]
-                request = Request(batch.prompt, sampling, seeds, batch.logprobs, batch.watch, self.retry.timeout, batch.identity)
+                need, timeout = order.operation.logprobs, self.retry.timeout
+                request = Request(batch.prompt, sampling, batch.seeds, need, order.watch, timeout, batch.identity)
                 clock = asyncio.get_running_loop().time
                 started = clock()
                 try:
@@ -100,12 +98,12 @@ class Endpoint:
                 except Refused as error:
                     if error.overloaded or error.retry_after is not None:
                         permit.overload(error.retry_after)
-                    self._settle_failed(batch, grant, refused)
+                    self._settle_failed(batch, grant, self._refused())
                     raise
                 except Permanent as error:
                     if error.status in HOPELESS:
                         self.broken = error
-                    self._settle_failed(batch, grant, refused)
+                    self._settle_failed(batch, grant, self._refused())
                     raise
                 except Lost as error:
                     if error.status in (503, 504) or error.retry_after is not None:
@@ -117,8 +115,8 @@ class Endpoint:
                 return completion, taken
         except asyncio.CancelledError:
             if on_the_wire:
-                left = batch.watch is not None
-                self._settle_failed(batch, grant, lost(grant, None, batch.seen_tokens(), left=left, prices=self.prices))
+                left = order.watch is not None
+                self._settle_failed(batch, grant, lost(grant, None, order.seen_tokens(), left=left, prices=self.prices))
             else:
                 self.ledger.settle(grant, samples=0, calls=0)
             raise
@@ -137,7 +135,7 @@ class Endpoint:
             unknown_prompt=total.unknown_prompt_tokens,
             unknown_completion=total.unknown_completion_tokens,
         )
-        batch.spent(total)
+        batch.order.spent(total)
         reason = f"the server sent {len(pieces)} of {len(batch.indices)} samples"
         if not pieces:
             batch.cost(total)
@@ -146,9 +144,12 @@ class Endpoint:
             if piece.failed is not None:
                 batch.costs[index], reason = cost, piece.failed
                 continue
-            batch.indices.remove(index)
-            batch.arrived(_arrived_row(batch, index, piece, cost, grant.max_tokens))
+            batch.take(index)
+            batch.order.arrived(_arrived_row(batch, index, piece, cost, grant.max_tokens))
         return Lost(reason)
+
+    def _refused(self) -> Usage:
+        return Usage(calls=1, usd=None if self.prices is None else 0.0)
 
     def _lost(self, grant: Grant, error: Lost) -> Usage:
         return lost(grant, error.prompt_tokens, error.completion_tokens or 0, left=False, prices=self.prices)
@@ -162,23 +163,18 @@ class Endpoint:
             unknown_prompt=usage.unknown_prompt_tokens,
             unknown_completion=usage.unknown_completion_tokens,
         )
-        batch.spent(usage)
+        batch.order.spent(usage)
         batch.cost(usage)
 
     def _give_up(self, batch: Batch, reason: str) -> None:
         for index in batch.indices:
-            batch.arrived(batch.row(index, "failed", batch.costs.get(index, NOTHING), reason=reason))
+            batch.order.arrived(batch.row(index, "failed", batch.costs.get(index, NOTHING), reason=reason))
         batch.indices.clear()
 
 
-def _sent_row(batch: Batch, grant: Grant) -> Row:
-    """The row that says an attempt left: without an outcome beside it, all of it may have been spent."""
-    most = Usage(calls=1, unknown_prompt_tokens=batch.bound, unknown_completion_tokens=grant.ask.n * grant.max_tokens)
-    return batch.row(batch.indices[0], "sent", most, max_tokens=grant.max_tokens)
-
-
 def _arrived_row(batch: Batch, index: int, piece: Piece, cost: Usage, max_tokens: int) -> Row:
-    kept = piece.logprobs if batch.logprobs is not None and batch.logprobs.keep else None
+    need = batch.order.operation.logprobs
+    kept = piece.logprobs if need is not None and need.keep else None
     return batch.row(
         index, "ok", cost, text=piece.text, finish=piece.finish.value, tokens=piece.tokens, max_tokens=max_tokens,
         summary=piece.logprobs.summary() if piece.logprobs is not None else piece.summary, meta=piece.meta, logprobs=kept,

@@ -16,7 +16,7 @@ from outthink.core.errors import BadInput, BudgetCut, Cut, JournalMismatch, Outt
 from outthink.core.key import seed_of
 from outthink.core.operation import Generate
 from outthink.core.sample import Failure, Sample, Samples
-from outthink.runtime.batch import Batch
+from outthink.runtime.batch import Batch, Order
 from outthink.runtime.ledger import Grant
 from outthink.runtime.rows import Row
 from outthink.runtime.streams import Stream
@@ -71,6 +71,7 @@ class Generation:
         self.scope = run.books.scope_of(self.key.path)
         self.first_ordinal = run.take_ordinals(operation.role, operation.n or 0)
         self.state = _State()
+        self.order = self._order()
         self._bounds: dict[int, int] = {}
 
     async def carry_out(self) -> Generated:
@@ -153,28 +154,38 @@ class Generation:
         alone = self.stream is not None or len(self.operation.prompts) > 1
         return 1 if alone else max(1, self.endpoint.backend.capabilities.n)
 
-    def _batch(self, indices: list[int]) -> Batch:
-        run, operation, first = self.run, self.operation, indices[0]
-        return Batch(
-            prompt=operation.prompt(first),
-            sampling=operation.sampling,
-            logprobs=operation.logprobs,
-            indices=indices,
-            seeds={index: seed_of(run.seed, f"{self.name}#{index}") for index in indices},
-            identity=Identity(run.problem.id, self.first_ordinal + first, run.name),
-            scope=self.scope,
-            priority=(run.ordinal, self.key.path, self.key.seq, first),
-            name=f"{self.name}#{first}",
-            bound=self._bound(first),
+    def _order(self) -> Order:
+        stream = self.stream
+        return Order(
+            run=self.run.name,
+            operation=self.operation,
             digest=self.digest,
-            sent=self._sent,
+            scope=self.scope,
             arrived=self._arrived,
-            spent=run.books.spend,
+            spent=self.run.books.spend,
+            sent=self._sent,
             doomed=lambda: self.state.doom,
-            watch=None if self.stream is None else self.stream.watch,
-            seen_tokens=lambda: 0 if self.stream is None else self.stream.tokens,
-            prior=sum((run.lost_before(self.key, index) for index in indices), NOTHING) if run.resumed else NOTHING,
+            watch=None if stream is None else stream.watch,
+            seen_tokens=lambda: 0 if stream is None else stream.tokens,
         )
+
+    def _batch(self, indices: list[int]) -> Batch:
+        run, first = self.run, indices[0]
+        name = f"{self.name}#{first}"
+        batch = Batch(
+            self.order,
+            indices,
+            [seed_of(run.seed, f"{self.name}#{index}") for index in indices],
+            self.operation.prompt(first),
+            self._bound(first),
+            (run.ordinal, self.key.path, self.key.seq, first),
+            Identity(run.problem.id, self.first_ordinal + first, run.name),
+            name,
+        )
+        if run.resumed:
+            for index in indices:
+                batch.costs[index] = run.lost_before(self.key, index, self.endpoint.prices)
+        return batch
 
     def _bound(self, index: int) -> int:
         """Most prompt tokens of a sample; counted once for a prompt that all share."""
@@ -183,10 +194,10 @@ class Generation:
             self._bounds[at] = self.endpoint.backend.prompt_bound(self.operation.prompts[at])
         return self._bounds[at]
 
-    def _sent(self, row: Row) -> None:
+    def _sent(self, first: int, samples: int, prompt: int, max_tokens: int) -> None:
         if self.stream is not None:
             self.stream.restart()
-        self.run.journal.add_sample(self.run.name, row)
+        self.run.journal.add_sent(self.run.name, self.key.sample(first), self.digest, samples, prompt, max_tokens)
 
     def _arrived(self, row: Row) -> None:
         self.state.rows[row.index] = row
@@ -199,7 +210,7 @@ class Generation:
             self.state.stopped = True
 
     def _recorded(self, index: int) -> Row | None:
-        row = self.run.recorded_sample(self.key, index)
+        row = self.run.recorded_sample(self.key, index) if self.run.resumed else None
         if row is not None and row.digest != self.digest:
             raise JournalMismatch(
                 f"the journal's {self.key} was another operation: the code of strategy {self.run.strategy.name}, its prompts or "

@@ -13,7 +13,7 @@ from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-from outthink.core.budget import NOTHING, Usage
+from outthink.core.budget import NOTHING, Prices, Usage
 from outthink.core.errors import (
     BudgetCut,
     Cancelled,
@@ -161,14 +161,13 @@ class Interpreter:
             if found is None:
                 self.journal.add_outcome(self.name, operation.key, "invoke", digest, value)
             return value
-        # The verifier is stepped again on a resume too: what it asked for comes from the journal, and all books stay right.
+        # On a resume the verifier is stepped again, so that the books stay right, but what it once said is what counts.
         scores = await self._score(operation)
         if found is None:
             used = self.books.spent(_inside(operation.key))
             self.journal.add_outcome(self.name, operation.key, "score", digest, {"scores": scores, "usage": used.fields()})
-        elif found.value["scores"] != scores:
-            raise JournalMismatch(f"the journal's {operation.key} has other scores: the verifier changed", field="verifier")
-        return scores
+            return scores
+        return found.value["scores"]
 
     async def _score(self, operation: Score) -> list[float | None]:
         """Step the verifier like a strategy: its own operations are charged and journalled one by one."""
@@ -225,14 +224,16 @@ class Interpreter:
         """What the journal holds of an operation that is no sample."""
         return self._recorded.outcomes.get((key.path, key.seq)) if self._recorded is not None else None
 
-    def lost_before(self, key: Key, index: int) -> Usage:
+    def lost_before(self, key: Key, index: int, prices: Prices | None) -> Usage:
         """What attempts may have cost that were sent before a crash and have no outcome; told and charged once."""
-        if self._recorded is None:
-            return NOTHING
-        rows = self._recorded.sent.pop((key.path, key.seq, index), [])
-        for row in rows:
-            self.books.charge(self.books.scope_of(key.path), row.usage)
-        return sum((row.usage for row in rows), NOTHING)
+        found = NOTHING
+        for row in self._recorded.sent.pop((key.path, key.seq, index), []) if self._recorded is not None else ():
+            most = row.usage
+            usd = prices.usd(most.unknown_prompt_tokens, 0, most.unknown_completion_tokens) if prices is not None else None
+            found += replace(most, usd=usd)
+        if found is not NOTHING:
+            self.books.charge(self.books.scope_of(key.path), found)
+        return found
 
     def _best(self) -> Selection | None:
         return self.books.offers[-1].selection if self.books.offers else None

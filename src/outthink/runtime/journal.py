@@ -24,7 +24,7 @@ from typing import Any
 
 from outthink.core.errors import BadInput, JournalDamaged, JournalLocked, JournalMismatch
 from outthink.core.key import Key
-from outthink.runtime.rows import COLUMNS, SCHEMA, Outcome, Row, from_row, to_row
+from outthink.runtime.rows import COLUMNS, SCHEMA, Outcome, Row, from_row, sent_row, to_row
 
 VERSION = 1
 GROUP_SECONDS = 0.005
@@ -156,6 +156,15 @@ class Journal:
         """Append a sample's row; committed with its group."""
         if self._db is not None:
             self._samples.append(to_row(self._runs[run], row))
+            self._schedule()
+
+    def add_sent(self, run: str, key: Key, digest: str, samples: int, prompt: int, max_tokens: int) -> None:
+        """Append that an attempt at a sample, and those after it in its request, left: all of it may have been spent.
+
+        samples, prompt, max_tokens: how many it asks for, most prompt tokens, most completion tokens of each
+        """
+        if self._db is not None:
+            self._samples.append(sent_row(self._runs[run], key, digest, samples, prompt, max_tokens))
             self._schedule()
 
     def add_outcome(self, run: str, key: Key, kind: str, digest: str, value: object) -> None:

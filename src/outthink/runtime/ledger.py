@@ -23,6 +23,7 @@ _NAMES = ("samples", "calls", "prompt_tokens", "completion_tokens", "tokens", "u
 _SLACK = 1e-9
 
 Amounts = tuple[float, float, float, float, float, float]
+_NOTHING: Amounts = (0, 0, 0, 0, 0, 0)
 Priority = tuple[int, tuple[int, ...], int, int]
 """Run ordinal, path, operation, sample: smaller goes first."""
 
@@ -35,6 +36,7 @@ class Scope:
     """
 
     __slots__ = (
+        "bounded",
         "budget",
         "chain",
         "deadline",
@@ -60,15 +62,11 @@ class Scope:
         self.overrun = 0
         self.waiting: list[tuple[Priority, int, _Waiter]] = []
         self.chain: tuple[Scope, ...] = (self, *(parent.chain if parent is not None else ()))
+        self.bounded = any(scope.limits for scope in self.chain)  # this scope or one around it limits more than time
 
     def room(self, dimension: int, limit: float) -> float:
         """What of a limit is neither used nor reserved."""
         return limit - self.used[dimension] - self.reserved[dimension]
-
-    @property
-    def bounded(self) -> bool:
-        """Whether this scope or one around it limits anything but time."""
-        return any(scope.limits for scope in self.chain)
 
 
 @dataclass(slots=True)
@@ -113,7 +111,7 @@ class Ledger:
     async def reserve(self, scope: Scope, ask: Ask, priority: Priority) -> Grant:
         """Reserve for one attempt, waiting for refunds in order of `priority`. Raises BudgetCut when it can't fit any more."""
         if not scope.bounded:
-            return self._granted(scope, ask, ask.max_tokens)
+            return Grant(scope, ask, ask.max_tokens, _NOTHING)
         outcome = self._try(scope, ask, priority)
         if isinstance(outcome, Grant):
             return outcome
@@ -144,7 +142,7 @@ class Ledger:
 
         Returns its overrun: tokens beyond the grant.
         """
-        if grant.settled:
+        if grant.settled or not grant.scope.bounded:
             return 0
         grant.settled = True
         prices = grant.ask.prices
@@ -165,9 +163,10 @@ class Ledger:
 
     def charge(self, scope: Scope, amounts: Amounts) -> None:
         """Charge what was spent outside any grant: outcomes that a journal already holds."""
-        for each in scope.chain:
-            for i in range(6):
-                each.used[i] += amounts[i]
+        if scope.bounded:
+            for each in scope.chain:
+                for i in range(6):
+                    each.used[i] += amounts[i]
 
     def _granted(self, scope: Scope, ask: Ask, max_tokens: int) -> Grant:
         amounts = ask.amounts(max_tokens)

@@ -86,6 +86,14 @@ def to_row(run: int, row: Row) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def sent_row(run: int, key: Key, digest: str, samples: int, prompt: int, max_tokens: int) -> tuple[object, ...]:
+    """The columns of an attempt that left: one call, and everything it may take is unknown."""
+    return (
+        run, ".".join(map(str, key.path)), key.seq, key.index, "sent", digest, "", "", "", None, max_tokens,
+        0, 1, 0, 0, 0, 0, prompt, samples * max_tokens, None, 0.0, "", None, None, None,
+    )  # fmt: skip
+
+
 def from_row(values: Sequence[Any]) -> Row:
     """A row from its columns. Raises ValueError, TypeError or KeyError for a broken one."""
     (_, path, seq, index, state, digest, text, finish, reason, tokens, max_tokens, *used) = values
