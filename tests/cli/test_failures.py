@@ -74,4 +74,4 @@ def test_with_json_a_failure_is_a_document_too(monkeypatch: pytest.MonkeyPatch, 
         raise errors.BadInput("x is odd")
 
     assert guarded(command) == Exit.USAGE
-    assert json.loads(capsys.readouterr().out) == {"error": "x is odd", "exit_code": 2}
+    assert json.loads(capsys.readouterr().out) == {"error": "x is odd", "exit_code": 2, "resume": None}

@@ -7,7 +7,12 @@ from pathlib import Path
 import click
 
 from outthink.cli import config
+from outthink.cli.evaluate import evaluate
 from outthink.cli.failures import EXIT_CODES
+from outthink.cli.probe import probe
+from outthink.cli.resume import resume
+from outthink.cli.solve import solve
+from outthink.cli.strategies import strategies
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for code, meaning in EXIT_CODES.items())
 
@@ -23,3 +28,7 @@ def app(context: click.Context, file: Path | None) -> None:
         group = context.command
         assert isinstance(group, click.Group)
         context.default_map = config.default_map(group, config.read(path), str(path))
+
+
+for command in (solve, evaluate, strategies, probe, resume):
+    app.add_command(command)

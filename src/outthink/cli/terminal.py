@@ -35,9 +35,13 @@ def _harmless(character: str) -> bool:
 
 @dataclass
 class Output:
-    """Where a command's result goes: text for a human, or (`--json`) exactly one JSON document."""
+    """Where a command's result goes: text for a human, or (`--json`) exactly one JSON document.
+
+    resume: the command that goes on with what is recorded; "" where nothing is
+    """
 
     as_json: bool = False
+    resume: str = ""
 
     def show(self, document: Any, text: str) -> None:
         """Print the result. JSON is pure ASCII, so that no text of a model reaches a terminal raw."""
@@ -49,8 +53,10 @@ class Output:
     def fail(self, message: str, code: int) -> None:
         """Print why there is no result: one line on stderr, and with `--json` a document that says the same."""
         click.echo(f"outthink: {printable(message)}", err=True)
+        if self.resume:
+            click.echo(f"what was paid for is recorded; go on with:\n  {printable(self.resume)}", err=True)
         if self.as_json:
-            self.show({"error": message, "exit_code": code}, "")
+            self.show({"error": message, "exit_code": code, "resume": self.resume or None}, "")
 
 
 def note(text: str) -> None:

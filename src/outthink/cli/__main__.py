@@ -1,0 +1,5 @@
+"""`python -m outthink.cli` is `outthink`."""
+
+from outthink.cli import main
+
+main()

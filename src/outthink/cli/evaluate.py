@@ -1,0 +1,141 @@
+"""`outthink eval`: strategies on many problems at several budgets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from outthink.cli.failures import Exit
+from outthink.cli.options import as_json, budgets, model_options, pairs, parameters, session_settings
+from outthink.cli.recording import recording
+from outthink.cli.solve import code_of
+from outthink.cli.terminal import Output, Progress, note
+from outthink.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from outthink.core.selection import Result
+
+
+@click.command("eval")
+@click.argument("problems", required=False)
+@click.option("--model", help="'embedded' (the default), a .gguf file, or URL#name.")
+@click.option("--pool", type=click.Path(dir_okay=False), help="Answer from these recorded samples instead of a model.")
+@click.option("--strategies", default="single,majority", show_default=True, help="Names with commas between them.")
+@click.option(
+    "--budgets", default="1,2,4,8 samples", show_default=True,
+    help="Of each problem: '1,2,4 samples', or whole budgets with ; between them.",
+)  # fmt: skip
+@click.option("--param", multiple=True, metavar="[STRATEGY.]KEY=VALUE", help="A parameter of the strategies.")
+@click.option("--replicates", default=1, show_default=True, help="Runs of each strategy on each problem.")
+@click.option("--total-budget", help="The most that the whole evaluation may spend.")
+@click.option("--limit", type=int, help="Only so many problems, from the start.")
+@click.option("--column", multiple=True, metavar="OURS=THEIRS", help="What a column is called in the file: gold=answer.")
+@click.option("--report", type=click.Path(file_okay=False), help="Write report.html, plot.png and evaluation.json here.")
+@model_options
+@as_json
+@click.pass_obj
+def evaluate(output: Output, /, **given: Any) -> int:
+    """Measure strategies on many problems.
+
+    PROBLEMS is a .jsonl, .csv, .parquet or .txt file, - for standard input, or hf:owner/name.
+    """
+    return carry_out(output, given)
+
+
+def carry_out(output: Output, given: Mapping[str, Any]) -> int:
+    """Run it and show the result; returns the exit code."""
+    from outthink.api import evaluate_async
+
+    codes: Counter[Exit] = Counter()
+    source = source_of(given)
+    names = [name.strip() for name in given["strategies"].split(",")]
+    with recording("eval", given, output) as record, Progress("evaluating", unit="runs") as progress:
+
+        def told(done: int, total: int, result: Result) -> None:
+            codes[code_of(result)] += 1
+            unanswered = codes.total() - codes[Exit.OK]
+            progress.update(done, total, f"{unanswered} without an answer" if unanswered else "")
+
+        evaluation = asyncio.run(
+            evaluate_async(
+                **source,
+                strategies=names,
+                budgets=budgets(given["budgets"]),
+                parameters=parameters(given["param"], names),
+                replicates=given["replicates"],
+                budget=given["total_budget"],
+                journal=record.path,
+                notes=record.notes,
+                progress=told,
+            )
+        )
+        code = _code_of(codes)
+        record.keep = code is not Exit.OK
+    if record.keep:
+        note(f"not every run has an answer; what was recorded is kept in {record.path}")
+    if given["report"]:
+        write(evaluation, Path(given["report"]))
+    if output.as_json:
+        output.show(json.loads(evaluation.to_json()), "")
+    else:
+        show(evaluation)
+    return code
+
+
+def _code_of(codes: Counter[Exit]) -> Exit:
+    """The exit code of many runs: what all of them say, or that some have no answer."""
+    return next(iter(codes)) if len(codes) == 1 else Exit.UNANSWERED
+
+
+def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Problems, model and the session's settings: live, or all from a pool."""
+    from outthink.problems import load
+
+    settings = session_settings(given)
+    if given["pool"] is None:
+        if given["problems"] is None:
+            raise BadInput("name a file of problems, or a --pool of recorded samples", where="eval")
+        columns = {name: str(theirs) for name, theirs in pairs(given["column"], "--column").items()}
+        problems = load(given["problems"], columns=columns, limit=given["limit"])
+        return {"problems": problems, "model": given["model"] or "embedded", **settings}
+    from outthink.evaluation.pool import Pool
+    from outthink.evaluation.recorded import RecordedScores, RecordedTask
+
+    if given["problems"] is not None:
+        raise BadInput("a pool brings its own problems; name either PROBLEMS or --pool", where="eval")
+    pool = Pool.read(given["pool"])
+    if given["model"] is not None:
+        pool = pool.of(given["model"])
+    settings["task"] = RecordedTask(pool)
+    settings["verifier"] = given["verifier"] or RecordedScores()
+    backend = pool.backend(seed=given["seed"], prices=settings.pop("prices", None))
+    return {"problems": pool.problems[: given["limit"]], "model": backend, **settings}
+
+
+def write(evaluation: Any, folder: Path) -> None:
+    """The report, the picture and the figures, in a folder that is made if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "evaluation.json").write_text(evaluation.to_json() + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"can't be written: {error.strerror}", where=f"--report {folder}") from None
+    evaluation.plot(folder / "plot.png")
+    note(f"report: {evaluation.report(folder / 'report.html')}")
+
+
+def show(evaluation: Any) -> None:
+    """The table: as wide as the terminal, or as text where it is piped."""
+    if not sys.stdout.isatty():
+        click.echo(str(evaluation), nl=False)
+        return
+    from rich.console import Console
+
+    console = Console()
+    console.print(evaluation.table(width=console.width))

@@ -1,0 +1,129 @@
+"""Options that several commands share, and how their texts become values. No command's logic lives here."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from outthink.cli.terminal import Output
+from outthink.core.errors import BadInput, UnknownName
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_LADDER = re.compile(r"^\s*([0-9_.kM]+(?:\s*,\s*[0-9_.kM]+)+)(\s*[a-zA-Z][a-zA-Z ]*)?$")
+
+
+def as_json(command: Command) -> Command:
+    """`--json`: it takes effect before anything else, so that failures are JSON too."""
+
+    def noted(context: click.Context, _: click.Parameter, value: bool) -> None:
+        output = context.find_object(Output)
+        if output is not None:
+            output.as_json = value
+
+    return click.option(
+        "--json", "json", is_flag=True, is_eager=True, expose_value=False, callback=noted,
+        help="Print exactly one JSON document.",
+    )(command)  # fmt: skip
+
+
+def model_options(command: Command) -> Command:
+    """What says which model answers, and how: the settings of a session."""
+    options = [
+        click.option("--task", default="math", show_default=True, help="A task's name, or package.module:object."),
+        click.option("--verifier", help="What scores samples: a verifier's name, or package.module:object."),
+        click.option("--judge", help="The model that judges; default: the model itself."),
+        click.option("--sampling", multiple=True, metavar="KEY=VALUE", help="How the model is sampled, such as temperature=1."),
+        click.option("--concurrency", type=int, help="Requests at once; default: what the server is found to take."),
+        click.option("--timeout", type=float, help="Seconds after which one attempt counts as lost."),
+        click.option("--price", multiple=True, metavar="KEY=USD", help="USD per million tokens: prompt=, completion=, cached=."),
+        click.option("--seed", type=int, default=0, show_default=True),
+        click.option("--journal", type=click.Path(dir_okay=False), help="Record here, so that the run can be resumed."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def session_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of `outthink.session.Session` that `model_options` gathered. Raises BadInput, UnknownName."""
+    from outthink.models import prices_of
+    from outthink.runtime.batch import Retry
+
+    made: dict[str, Any] = {name: given[name] for name in ("task", "verifier", "concurrency", "seed")}
+    made["sampling"] = sampling(given["sampling"])
+    if given["judge"] is not None:
+        made["roles"] = {"judge": given["judge"]}
+    if given["timeout"] is not None:
+        if not given["timeout"] > 0:
+            raise BadInput(f"is {given['timeout']:g} and must be above 0", where="--timeout")
+        made["retry"] = Retry(timeout=given["timeout"])
+    if given["price"]:
+        made["prices"] = prices_of(pairs(given["price"], "--price"))
+    return made
+
+
+def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
+    """`key=value` texts as a mapping; a value that is JSON is what it says, anything else a text."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise BadInput(f"{text!r} is not KEY=VALUE", where=flag)
+        if key.strip() in found:
+            raise BadInput(f"{key.strip()} is given twice", where=flag)
+        try:
+            found[key.strip()] = json.loads(value)
+        except ValueError:
+            found[key.strip()] = value
+    return found
+
+
+def sampling(texts: Sequence[str]) -> dict[str, Any]:
+    """Sampling settings; a single stop string may stand without brackets."""
+    from dataclasses import fields
+
+    from outthink.core.sampling import Sampling
+
+    found, known = pairs(texts, "--sampling"), {field.name for field in fields(Sampling)}
+    for name in found:
+        if name not in known:
+            raise UnknownName("sampling setting", name, known)
+    if "stop" in found:
+        found["stop"] = tuple(found["stop"]) if isinstance(found["stop"], list) else (str(found["stop"]),)
+    try:
+        Sampling().but(**found)
+    except TypeError as error:
+        raise BadInput(str(error), where="--sampling") from None
+    return found
+
+
+def budgets(text: str) -> list[str]:
+    """Several budgets: numbers that share their unit ("1,2,4 samples"), or whole budgets with semicolons between them."""
+    if found := _LADDER.match(text):
+        unit = (found[2] or " samples").strip()
+        return [f"{number.strip()} {unit}" for number in found[1].split(",")]
+    return [part.strip() for part in text.split(";")]
+
+
+def parameters(texts: Sequence[str], strategies: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Parameters by strategy: `strategy.key=value` for one, `key=value` for each that has it. Raises UnknownName, BadInput."""
+    from outthink import catalogue
+
+    found = [catalogue.strategy(name) for name in strategies]
+    made: dict[str, dict[str, Any]] = {strategy.name: {} for strategy in found}
+    for key, value in pairs(texts, "--param").items():
+        owner, dot, name = key.rpartition(".")
+        owner = owner.replace("-", "_")
+        if dot and owner not in made:
+            raise UnknownName("strategy in --strategies", owner, made)
+        takers = [s for s in found if (s.name == owner if dot else name in s.parameters)]
+        if not takers:
+            raise UnknownName("parameter of these strategies", name, {key for s in found for key in s.parameters})
+        for taker in takers:
+            made[taker.name][name] = value
+    return made

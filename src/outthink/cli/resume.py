@@ -1,0 +1,40 @@
+"""`outthink resume`: go on with a command that was stopped, by what its journal says of it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from outthink.cli import evaluate, solve
+from outthink.cli.options import as_json
+from outthink.cli.terminal import Output
+from outthink.core.errors import BadInput
+
+_COMMANDS = {"solve": solve.carry_out, "eval": evaluate.carry_out}
+
+
+@click.command()
+@click.argument("journal", type=click.Path(dir_okay=False))
+@as_json
+@click.pass_obj
+def resume(output: Output, journal: str) -> int:
+    """Go on with a stopped run.
+
+    JOURNAL is what `solve` or `eval` recorded; nothing that it holds is paid for again.
+    """
+    from outthink.runtime.journal import read_header
+
+    path = Path(journal).expanduser().absolute()
+    notes: Any = read_header(path).get("notes")
+    if not isinstance(notes, dict) or notes.get("command") not in _COMMANDS:
+        raise BadInput("was not made by `outthink solve` or `eval`; repeat the call that made it", where=journal)
+    arguments, folder = notes["arguments"], Path(notes["folder"])
+    if arguments.get("problems") == "-":
+        raise BadInput("its problems came from standard input; repeat the command with the same input", where=journal)
+    if not folder.is_dir():
+        raise BadInput(f"the folder {folder}, where it was started, is gone", where=journal)
+    with contextlib.chdir(folder):  # names of files and modules in its arguments are relative to it
+        return _COMMANDS[notes["command"]](output, {**arguments, "journal": str(path)})

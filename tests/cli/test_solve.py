@@ -1,0 +1,150 @@
+"""`outthink solve` and `outthink resume`, against a fake server in another process."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from outthink.testing.fake_server import FakeServerProcess, FakeSettings
+from tests.cli.conftest import Outthink
+
+PROBLEM = "Case 3: which number is hidden in this case?"
+
+
+def sampled(server: FakeServerProcess) -> int:
+    """Requests that generated anything."""
+    return sum(entry["generated"] > 0 for entry in server.entries())
+
+
+def left_over(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "state").rglob("*.db*"))
+
+
+def test_the_answer_alone_goes_to_stdout_and_nothing_is_left(outthink: Outthink, model: str, tmp_path: Path) -> None:
+    said = outthink("solve", PROBLEM, "--model", model, "--budget", "4 samples")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.strip().isdigit()
+    assert not left_over(tmp_path)
+
+
+def test_json_says_what_was_spent_and_on_what(outthink: Outthink, model: str) -> None:
+    found = outthink("solve", PROBLEM, "--model", model, "--param", "n=3", "--json").document
+    assert found["usage"]["samples"] == len(found["samples"]) == sum(found["votes"].values()) == 3
+    assert found["usage"]["completion_tokens"] == sum(sample["tokens"] for sample in found["samples"])
+    assert found["answer"] in found["votes"]
+    assert found["stop"] == "finished"
+
+
+def test_the_problem_may_come_from_standard_input(
+    outthink: Outthink, model: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "problem").write_text(PROBLEM + "\n")
+    with (tmp_path / "problem").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        piped = outthink("solve", "-", "--model", model, "--param", "n=2")
+    assert piped.out == outthink("solve", PROBLEM, "--model", model, "--param", "n=2").out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--strategy", "majorty"], 2, "did you mean majority"),
+        (["--strategy", "best_of_n"], 2, "--verifier NAME"),
+        (["--strategy", "best_of_n", "--verifier", "exact"], 2, "looks at the gold answer"),
+        (["--budget", "8 smaples"], 2, "'8 smaples' is not understood"),
+        (["--param", "m=3"], 2, "no parameter"),
+        (["--param", "n"], 2, "'n' is not KEY=VALUE"),
+        (["--sampling", "temperatur=1"], 2, "did you mean temperature"),
+        (["--sampling", "temperature=hot"], 2, "--sampling"),
+        (["--task", "maths"], 2, "did you mean math"),
+        (["--timeout", "0"], 2, "--timeout"),
+        (["--price", "prompt=cheap"], 2, "usd per million tokens"),
+        (["--budget", "5 tokens"], 3, "budget of tokens is spent"),
+        (["--model", "http://127.0.0.1:9"], 4, "127.0.0.1:9"),
+        (["--model", "gpt"], 2, "'gpt' names no model"),
+    ],
+)
+def test_what_cannot_be_done_is_one_message_and_its_code(
+    outthink: Outthink, model: str, tmp_path: Path, words: list[str], code: int, message: str
+) -> None:
+    said = outthink("solve", PROBLEM, "--model", model, *words)
+    assert (said.code, said.out) == (code, "")
+    assert message in said.err
+    assert "Traceback" not in said.err
+    assert not left_over(tmp_path)
+
+
+def test_a_server_that_fails_for_good_is_code_4(outthink: Outthink) -> None:
+    with FakeServerProcess(FakeSettings(context_length=1)) as small:
+        said = outthink("solve", PROBLEM, "--model", f"{small.url}#fake", "--budget", "2 samples")
+    assert said.code == 4
+    assert "context" in said.err
+
+
+def test_settings_come_from_the_file_and_a_flag_wins(outthink: Outthink, model: str) -> None:
+    Path("outthink.toml").write_text(f'model = "{model}"\n[solve.param]\nn = 3\n')
+    assert outthink("solve", PROBLEM, "--json").document["usage"]["samples"] == 3
+    assert outthink("solve", PROBLEM, "--json", "--param", "n=2").document["usage"]["samples"] == 2
+    Path("other.toml").write_text("stratgy = 'single'\n")
+    said = outthink("--config", "other.toml", "solve", PROBLEM)
+    assert said.code == 2
+    assert "did you mean strategy" in said.err
+
+
+def test_what_a_journal_holds_is_not_paid_again(outthink: Outthink, model: str, server: FakeServerProcess) -> None:
+    words = ("solve", PROBLEM, "--model", model, "--param", "n=3", "--journal", "run.db", "--json")
+    first = outthink(*words).document
+    before = sampled(server)
+    assert outthink(*words).document["answer"] == first["answer"]
+    assert outthink("resume", "run.db", "--json").document["answer"] == first["answer"]
+    assert sampled(server) == before
+    other = outthink(*words, "--seed", "1")
+    assert other.code == 2
+    assert "its seed is 0 and is now 1" in other.err
+
+
+@pytest.mark.parametrize("make", ["missing", "text", "foreign"])
+def test_a_journal_that_cannot_be_resumed_is_refused(outthink: Outthink, make: str) -> None:
+    if make == "text":
+        Path("run.db").write_text("no journal" * 1000)
+    elif make == "foreign":
+        with sqlite3.connect("run.db") as db:
+            db.execute("CREATE TABLE header (name, value)")
+        db.close()
+    said = outthink("resume", "run.db")
+    assert said.code == 2
+    assert "run.db" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_ctrl_c_leaves_a_run_that_the_printed_command_resumes(tmp_path: Path) -> None:
+    with FakeServerProcess(FakeSettings(latency=0.05, slots=1)) as slow:
+        command = [
+            sys.executable, "-m", "outthink.cli", "solve", PROBLEM, "--model", f"{slow.url}#fake", "--param", "n=12",
+            "--concurrency", "1", "--json", "--journal", "run.db",
+        ]  # fmt: skip
+        running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while sampled(slow) < 3:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=30)
+        assert running.returncode == 130, err
+        assert "Traceback" not in err
+        resume = json.loads(out)["resume"].split()
+        assert " ".join(resume) in err
+        before = sampled(slow)
+        assert 3 <= before < 12
+        done = subprocess.run(
+            [sys.executable, "-m", "outthink.cli", *resume[1:], "--json"], cwd=tmp_path, capture_output=True, check=True
+        )
+        found = json.loads(done.stdout)
+        assert found["usage"]["samples"] == 12
+        paid_twice = sampled(slow) - 12
+        assert paid_twice <= 1  # the one that was under way
