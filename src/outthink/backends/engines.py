@@ -32,6 +32,7 @@ class Engine:
     least_top:    alternatives that must be asked for to get log-probabilities at all
     most_stops:   stop strings it takes, or None for no limit
     chat_limit:   the chat field for max_tokens
+    echoes:       a whole reply that continues an assistant turn begins with that turn's text (a streamed one doesn't)
     """
 
     name: str
@@ -45,6 +46,7 @@ class Engine:
     least_top: int = 0
     most_stops: int | None = None
     chat_limit: str = "max_tokens"
+    echoes: bool = False
 
 
 _OPENAI = {name: name for name in ("temperature", "top_p", "presence_penalty", "frequency_penalty")}
@@ -94,6 +96,7 @@ _ALL = (
         continuation={},
         streaming={"stream_options": {"include_usage": True}, "timings_per_token": True},
         least_top=1,
+        echoes=True,
     ),
     # Ollama's top_k, min_p and repeat penalty can't be stated over this interface: they are the Modelfile's.
     Engine(

@@ -72,6 +72,7 @@ class Ask:
     def __init__(self, backend: OpenAIBackend) -> None:
         self.backend = backend
         self.engine = backend.engine
+        self._greedy: dict[str, Reply] = {}
 
     def body(self, chat: bool, **fields: Any) -> bytes:
         """A body with every sampler off, and these fields."""
@@ -80,6 +81,12 @@ class Ask:
         if chat and "max_tokens" in fields:
             fields[self.engine.chat_limit] = fields.pop("max_tokens")
         return json.dumps({"model": self.backend.model, **self.engine.constants, **sampler, **fields}).encode()
+
+    async def greedy(self, user: str) -> Reply:
+        """The answer of 24 tokens at temperature 0, asked for once."""
+        if user not in self._greedy:
+            self._greedy[user] = await self.chat(user, max_tokens=24, temperature=0)
+        return self._greedy[user]
 
     async def chat(self, user: str, **fields: Any) -> Reply:
         """One user turn."""
@@ -96,10 +103,13 @@ class Ask:
         return await self.send("/completions", self.body(False, prompt=prompt, **fields))
 
     async def send(self, path: str, body: bytes) -> Reply:
-        """Raises BackendError, Unreadable."""
+        """A reply with at least one choice. Raises BackendError, Unreadable."""
         for attempt in range(ATTEMPTS):
             try:
-                return self._reply(json_of(await self.backend.wire.post(path, body, SECONDS)))
+                reply = self._reply(json_of(await self.backend.wire.post(path, body, SECONDS)))
+                if not reply.choices:
+                    raise Unreadable("the reply holds no choices")
+                return reply
             except (Refused, Lost, Unreadable):
                 if attempt == ATTEMPTS - 1:
                     raise

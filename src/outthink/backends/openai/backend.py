@@ -111,7 +111,8 @@ class OpenAIBackend:
                 answer = json_of(reply)
                 if (error := error_in(answer)) is not None:
                     raise failure(self.wire.where, error[0], error[1], hide=self.wire.hide)
-                completion = completion_of(answer, request, chat, self.capabilities.vocabulary)
+                echo = request.prompt.prefix if chat and self.engine.echoes else ""
+                completion = completion_of(answer, request, chat, self.capabilities.vocabulary, echo)
             except Unreadable as why:
                 raise Lost(f"{self.wire.where}: {why}", status=200) from None
         if completion.prompt_tokens is not None and completion.prompt_tokens > self._overhead:

@@ -78,20 +78,20 @@ def choices_of(answer: dict[str, Any], count: int) -> list[tuple[int, dict[str, 
     return sorted(found.items())
 
 
-def completion_of(answer: dict[str, Any], request: Request, chat: bool, vocabulary: int = 0) -> Completion:
-    """A whole reply. Raises Unreadable for one without choices."""
+def completion_of(answer: dict[str, Any], request: Request, chat: bool, vocabulary: int = 0, echo: str = "") -> Completion:
+    """A whole reply; texts that begin with `echo` lose it. Raises Unreadable for one without choices."""
     choices = choices_of(answer, len(request.seeds))
     if not choices:
         raise Unreadable("the reply holds no choices")
     prompt, completion, cached, reasoning = counts_of(answer)
     only = len(request.seeds) == 1
-    pieces = tuple(_piece(choice, request, chat, completion if only else None, vocabulary) for _, choice in choices)
+    pieces = tuple(_piece(choice, request, chat, completion if only else None, vocabulary, echo) for _, choice in choices)
     if completion is not None:  # a server that reports fewer tokens than it shows is not believed
         completion = max(completion, sum(len(piece.logprobs) for piece in pieces if piece.logprobs is not None))
     return Completion(pieces, prompt, completion, cached, reasoning)
 
 
-def _piece(choice: dict[str, Any], request: Request, chat: bool, tokens: int | None, vocabulary: int) -> Piece:
+def _piece(choice: dict[str, Any], request: Request, chat: bool, tokens: int | None, vocabulary: int, echo: str) -> Piece:
     source: Any = choice.get("message") if chat else choice
     source = source if type(source) is dict else {}
     text = source.get("content" if chat else "text")
@@ -105,6 +105,8 @@ def _piece(choice: dict[str, Any], request: Request, chat: bool, tokens: int | N
     if text is None and hidden and finish is Finish.LENGTH:
         text = ""  # all tokens went into reasoning: a real sample without an answer
     failed = why_failed(text, finish, request, logprobs)
+    if echo and type(text) is str:
+        text = text.removeprefix(echo)
     meta = {"reasoning": hidden} if hidden else {}
     return Piece(text if failed is None else "", finish, tokens, logprobs, failed=failed, meta=meta)
 

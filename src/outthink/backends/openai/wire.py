@@ -7,7 +7,7 @@ could carry a key elsewhere or make a small reply large.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from outthink.backends.openai.address import Address, Secret
@@ -25,6 +25,8 @@ CONNECT_SECONDS = 10.0
 KEEP_ALIVE_SECONDS = 4.0
 """Idle connections live shorter here than on common servers (5 s): a call sent on one that the server closes is lost."""
 ERROR_BYTES = 65536
+_LAST = {"Connection": "close"}
+"""For streams: llama.cpp closes after one without saying so, and a next call on that connection would be lost."""
 
 
 class Wire:
@@ -87,34 +89,38 @@ class Wire:
         Leaving early closes the connection, which tells the server that it may stop. Raises as `post` does, and whatever
         `take` raises.
         """
-        parser = EventParser(self._largest // 16)
-        received = 0
         try:
             async with asyncio.timeout(timeout):
-                response = await self._send("POST", self._base + path, body)
-                async with response:
+                response = await self._send("POST", self._base + path, body, _LAST)
+                try:
                     if response.content_type == "application/json":  # an error, or a server that can't stream
                         return take(Event(b"message", await self._body(response)))
                     await self._check(response)
-                    async for piece in response.content.iter_any():
-                        received += len(piece)
-                        if received > self._largest:
-                            raise Lost(f"{self.where} sent more than {self._largest} bytes")
-                        if any(take(event) for event in parser.feed(piece)):
-                            response.close()
-                            return True
-                    return any(take(event) for event in parser.close())
+                    return await self._events(response, take)
+                finally:
+                    response.close()
         except self._broken as error:
             raise self._failed(error, timeout) from None
 
-    async def _send(self, method: str, url: str, body: bytes | None) -> ClientResponse:
+    async def _events(self, response: ClientResponse, take: Callable[[Event], bool]) -> bool:
+        parser = EventParser(self._largest // 16)
+        received = 0
+        async for piece in response.content.iter_any():
+            received += len(piece)
+            if received > self._largest:
+                raise Lost(f"{self.where} sent more than {self._largest} bytes", status=200)
+            if any(take(event) for event in parser.feed(piece)):
+                return True
+        return any(take(event) for event in parser.close())
+
+    async def _send(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str] | None = None) -> ClientResponse:
         if self._session is None:
             raise InternalError("a backend was used before it was opened, or after it was closed")
         if (parsed := self._urls.get(url)) is None:
             from yarl import URL
 
             parsed = self._urls[url] = URL(url)
-        return await self._session.request(method, parsed, data=body, allow_redirects=False)
+        return await self._session.request(method, parsed, data=body, headers=headers, allow_redirects=False)
 
     async def _check(self, response: ClientResponse) -> None:
         """Raise for anything but a 200 in plain."""
