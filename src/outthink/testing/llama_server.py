@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from outthink.backends.llamacpp.engine import load_library
+from outthink.backends.weights import check_gguf
 from outthink.core.errors import BadInput
 
 __all__ = ["llama_server"]
@@ -31,6 +32,7 @@ def llama_server(
 
     Raises BadInput where the server doesn't come up. The server ends with the block, and also when this process dies.
     """
+    check_gguf(Path(model))
     command = [sys.executable, "-m", "outthink.testing.llama_server", str(model)]
     command += ["--slots", str(slots), "--context", str(context), "--threads", str(threads)]
     with tempfile.TemporaryFile("w+", errors="replace") as noise:
@@ -47,7 +49,8 @@ def llama_server(
             if not address:
                 code = process.wait()
                 noise.seek(0)
-                raise BadInput(f"llama.cpp's server ended with code {code} before it listened: {noise.read()[-2000:].strip()}")
+                last = (noise.read().strip().splitlines() or ["it said nothing"])[-1]
+                raise BadInput(f"llama.cpp's server ended with code {code} before it listened: {last[:500]}", where=str(model))
             yield address + "/v1"
         finally:
             overdue.cancel()

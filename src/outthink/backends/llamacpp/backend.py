@@ -130,7 +130,8 @@ class LlamaCppBackend:
 
     def body(self, request: Request) -> bytes:
         """The engine's request; blocks while the template is applied."""
-        return body_of(request, self.rendered(request.prompt), self._ends, cache=not self.repeatable)
+        context = self._opened().facts.context
+        return body_of(request, self.rendered(request.prompt), self._ends, context=context, cache=not self.repeatable)
 
     def reply(self, request: Request) -> Reply:
         """An empty reply to this request."""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from outthink.backends.llamacpp.wire import failure_of
-from outthink.core.errors import BadInput, InternalError, MissingExtra, Refused
+from outthink.core.errors import BadInput, InternalError, Lost, MissingExtra, Refused
 
 __all__ = ["Engine", "Facts", "load_library", "usable_cpus"]
 
@@ -80,7 +80,10 @@ class Engine:
         return self._threads.submit(work)
 
     def generate(self, body: bytes, take: Callable[[bytes], bool]) -> None:
-        """Generate on the calling thread. `take` gets each chunk; True frees the slot. What it raises is raised here."""
+        """Generate on the calling thread. `take` gets each chunk; True frees the slot. What it raises is raised here.
+
+        Raises Lost where the core fails.
+        """
         raised: list[BaseException] = []
 
         def guarded(chunk: bytes) -> bool:
@@ -90,7 +93,10 @@ class Engine:
                 raised.append(error)
                 return True
 
-        self._core.handle_completions(body, guarded)
+        try:
+            self._core.handle_completions(body, guarded)
+        except RuntimeError as error:
+            raise Lost(f"llama.cpp failed: {str(error)[:500]}") from None
         if raised:
             raise raised[0]
 

@@ -18,11 +18,12 @@ ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<end_of
 """Texts of end tokens. A model's vocabulary holds a few of them; llama.cpp ignores the rest."""
 
 
-def body_of(request: Request, text: str, ends: tuple[str, ...], *, cache: bool) -> bytes:
+def body_of(request: Request, text: str, ends: tuple[str, ...], *, context: int, cache: bool) -> bytes:
     """The request for `text` (template applied), every setting stated.
 
     The order of samplers is that of vLLM and transformers: filters look at the distribution after the temperature. End
-    tokens are preserved in the text, because it is the only sign that tells them from a stop string.
+    tokens are preserved in the text, because it is the only sign that tells them from a stop string. Raises Permanent for
+    text that isn't Unicode.
     """
     sampling = request.sampling
     penalties = (sampling.presence_penalty, sampling.frequency_penalty, sampling.repeat_penalty) != (0, 0, 1)
@@ -51,11 +52,16 @@ def body_of(request: Request, text: str, ends: tuple[str, ...], *, cache: bool) 
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
         "repeat_penalty": sampling.repeat_penalty,
-        "repeat_last_n": -1,
+        "repeat_last_n": context,  # penalties look at everything
     }
     if request.logprobs is not None:
         body["logprobs"] = max(request.logprobs.top, 1)
-    return json.dumps(body).encode()
+    try:
+        return json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise Permanent(
+            "the prompt or a stop string holds half a character (a lone surrogate), which no model can read"
+        ) from None
 
 
 class Reply:
