@@ -211,3 +211,37 @@ async def test_the_bound_of_a_prompt_grows_when_a_server_reports_more() -> None:
         backend._overhead = -6000  # as if templates added nothing
         await backend.complete(ask(prompt=prompt, sampling=Sampling(max_tokens=1)))
         assert backend.prompt_bound(prompt) >= (found.prompt_tokens or 0)
+
+
+@pytest.mark.model
+async def test_llama_cpp_speaks_the_same_whole_and_streamed() -> None:
+    pytest.importorskip("xllamacpp")
+    from outthink.backends.weights import model_file
+    from outthink.testing.llama_server import llama_server
+
+    greedy = Sampling(temperature=0, max_tokens=16)
+    with llama_server(model_file("embedded"), slots=2) as url:
+        backend = OpenAIBackend(url)
+        await backend.open()
+        assert (backend.engine.name, backend.capabilities.slots, backend.capabilities.context) == ("llamacpp", 2, 2048)
+        assert backend.capabilities.vocabulary == 49152
+        for prompt in (Prompt.chat("Count to ten."), Prompt.chat("Count to ten.", prefix="One, two,"), Prompt.raw("1, 2, 3,")):
+            request = {"prompt": prompt, "sampling": greedy, "logprobs": LogprobNeed(3), "timeout": 60.0}
+            whole = await backend.complete(ask(**request))
+            seen: list[Delta] = []
+            streamed = await backend.complete(ask(watch=lambda delta: bool(seen.append(delta)), **request))  # noqa: B023
+            assert streamed.pieces[0].text == whole.pieces[0].text == "".join(delta.text for delta in seen)
+            assert whole.pieces[0].failed is None
+            assert not whole.pieces[0].text.startswith("One, two,")
+            assert streamed.completion_tokens == whole.completion_tokens == 16
+            assert (whole.prompt_tokens or 0) <= backend.prompt_bound(prompt)
+            found = whole.pieces[0].logprobs
+            assert found is not None
+            assert (len(found), found.k) == (16, 3)
+            left = await backend.complete(ask(watch=lambda delta: True, **request))
+            assert (left.pieces[0].finish, left.completion_tokens, left.prompt_tokens) == (
+                Finish.CANCELLED,
+                1,
+                whole.prompt_tokens,
+            )
+        await backend.close()
