@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, fields
+from decimal import Decimal
 from typing import Self
 
 from outthink.core.errors import BadInput
@@ -23,7 +24,7 @@ _UNITS = {
     "s": "seconds", "second": "seconds", "seconds": "seconds", "m": "minutes", "min": "minutes", "minutes": "minutes",
     "h": "hours", "hours": "hours", "usd": "usd",
 }  # fmt: skip
-_IN_SECONDS = {"minutes": 60.0, "hours": 3600.0}
+_IN_SECONDS = {"minutes": 60, "hours": 3600}
 _TERM = re.compile(r"(\$)?\s*([0-9][0-9_]*(?:\.[0-9]+)?|\.[0-9]+)\s*([kKM](?![a-zA-Z]))?\s*([a-zA-Z][a-zA-Z_ ]*)?\s*$")
 
 
@@ -41,9 +42,10 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, limit in self.limits().items():
-            whole = name in ("seconds", "usd") or limit == int(limit)
-            if not (math.isfinite(limit) and limit >= 0 and whole):
-                raise BadInput(f"{name} is {limit!r} and must be a finite number, 0 or more", where="budget")
+            number = isinstance(limit, (int, float)) and not isinstance(limit, bool) and math.isfinite(limit)
+            if not number or limit < 0 or not (name in ("seconds", "usd") or limit == int(limit)):
+                kind = "" if name in ("seconds", "usd") else "whole "
+                raise BadInput(f"{name} is {limit!r} and must be a finite {kind}number, 0 or more", where="budget")
 
     def limits(self) -> dict[str, float]:
         """The bounded dimensions, by name."""
@@ -63,14 +65,14 @@ class Budget:
                     f"{part.strip()!r} is not understood; write for example '16 samples', '20k tokens', '30s' or '$0.10'",
                     where="budget",
                 )
-            amount = float(match[2].replace("_", "")) * {"k": 1e3, "K": 1e3, "M": 1e6}.get(match[3] or "", 1.0)
-            amount *= _IN_SECONDS.get(unit, 1.0)
+            # Decimal: 1.001k is 1001, which it isn't in binary floating point.
+            amount = Decimal(match[2]) * {"k": 1000, "K": 1000, "M": 1000_000}.get(match[3] or "", 1) * _IN_SECONDS.get(unit, 1)
             name = "seconds" if unit in _IN_SECONDS else unit
             if name in limits:
                 raise BadInput(f"{text!r} bounds {name} twice", where="budget")
             if name not in ("seconds", "usd") and amount != int(amount):
                 raise BadInput(f"{part.strip()!r} is not a whole number of {name}", where="budget")
-            limits[name] = amount if name in ("seconds", "usd") else int(amount)
+            limits[name] = float(amount) if name in ("seconds", "usd") else int(amount)
         return cls(**limits)  # type: ignore[arg-type]  # every name is a field; whole numbers were made ints above
 
     @classmethod
@@ -90,13 +92,18 @@ class Budget:
         def term(name: str, limit: float) -> str:
             match name:
                 case "usd":
-                    return f"${limit:g}"
+                    return f"${_plain(limit)}"
                 case "seconds":
-                    return f"{limit:g}s"
+                    return f"{_plain(limit)}s"
                 case _:
                     return f"{int(limit)} {name.replace('_', ' ')}"
 
         return ", ".join(term(name, limit) for name, limit in self.limits().items()) or "no limit"
+
+
+def _plain(number: float) -> str:
+    """All digits and no exponent, so that `parse` reads the same number."""
+    return f"{Decimal(repr(float(number))).normalize():f}"
 
 
 def _unit(match: re.Match[str] | None) -> str | None:

@@ -7,10 +7,12 @@ for all children, and each event is handed to the child that it belongs to.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from outthink.core.errors import BudgetCut, Cut, OutthinkError
-from outthink.core.operation import Cancel, Event, EventKind, Generate, Handle, Invoke, Next, Operation, Score, Start
+from outthink.core.coroutine import end, foreign
+from outthink.core.errors import BudgetCut, Cancelled, Cut, OutthinkError
+from outthink.core.operation import Cancel, Event, EventKind, Generate, Handle, Invoke, Next, Score, Start
 
 if TYPE_CHECKING:
     from outthink.core.run import Run
@@ -19,11 +21,12 @@ T = TypeVar("T")
 
 
 class _Child(Generic[T]):
-    """One child's coroutine and what it waits for."""
+    """One child's coroutine, what it waits for, and everything that it has under way."""
 
     def __init__(self, run: Run, body: Coroutine[Any, Any, T]) -> None:
         self.run, self.body = run, body
         self.handles: tuple[Handle, ...] = ()
+        self.open: dict[Handle, None] = {}
         self.wants_event = False
         self.done = False
         self.result: T | None = None
@@ -41,26 +44,35 @@ class _Child(Generic[T]):
                 if cut.path is not None and cut.path[: len(self.run.path)] == self.run.path:
                     return  # its own budget: the others go on
                 raise
-            error = None
+            value = error = None
             if isinstance(operation, Next):
                 self.handles, self.wants_event = operation.handles, True
                 return
-            if isinstance(operation, (Generate, Score, Invoke)):
-                operation, self.wants_event = Start(operation.key, operation), False
-                try:
-                    self.handles = (await operation,)
-                    return
-                except OutthinkError as raised:
-                    error = raised
-                    continue
             try:
-                # Start and Cancel answer at once. Anything else is passed up too: the interpreter knows how to refuse it.
-                value = await _Passed(operation)
+                if isinstance(operation, (Generate, Score, Invoke)):
+                    handle = await Start(operation.key, operation)
+                    self.open[handle] = None
+                    self.handles, self.wants_event = (handle,), False
+                    return
+                value = await self._passed_on(operation)
             except (OutthinkError, BudgetCut) as raised:
                 error = raised
 
+    async def _passed_on(self, operation: object) -> Any:
+        """What answers at once: Start and Cancel."""
+        if isinstance(operation, Start):
+            handle = await operation
+            self.open[handle] = None
+            return handle
+        if isinstance(operation, Cancel):
+            self.open.pop(operation.handle, None)
+            return await operation
+        raise foreign(self.body, operation)
+
     async def take(self, event: Event) -> None:
         """Resume the child with an event of one of its handles."""
+        if event.kind is not EventKind.PARTIAL:
+            self.open.pop(event.handle, None)
         if self.wants_event:
             await self.step(event)
         elif event.kind is EventKind.DONE:
@@ -68,48 +80,51 @@ class _Child(Generic[T]):
         elif event.kind is EventKind.FAILED:
             await self.step(error=event.error)
 
-    async def leave(self) -> None:
-        """Cancel what the child waits for and end it."""
-        handles, self.handles = self.handles, ()
-        self.body.close()
+    def end(self) -> None:
+        """End the child; what it has under way is not cancelled."""
         if not self.done:
             self.done = True
-            for handle in handles:
-                await Cancel(self.run.key(), handle)
+            end(self.body, Cancelled("a parent run left this one"))
 
-
-class _Passed:
-    """Awaits a foreign value by yielding it upwards as it is."""
-
-    def __init__(self, operation: Operation) -> None:
-        self.operation = operation
-
-    def __await__(self) -> Any:
-        return (yield self.operation)
+    async def leave(self) -> None:
+        """End the child and cancel what it has under way."""
+        self.end()
+        handles, self.open = self.open, {}
+        for handle in handles:
+            await Cancel(self.run.key(), handle)
 
 
 async def _each(run: Run, children: Sequence[_Child[T]], ended: Callable[[_Child[T]], bool]) -> None:
     """Drive children until all ended, or `ended` says so of one; whoever is left then is cancelled."""
+    by_handle: dict[Handle, _Child[T]] = {}
+
+    async def settled(child: _Child[T]) -> bool:
+        if child.done:
+            await child.leave()
+            return ended(child)
+        by_handle.update(dict.fromkeys(child.handles, child))
+        return False
+
     try:
         for child in children:
             await child.step()
-            if child.done and ended(child):
+            if await settled(child):
                 return
-        while waiting := [child for child in children if not child.done]:
-            owners = {handle: child for child in waiting for handle in child.handles}
-            event: Event = await Next(run.key(), tuple(owners))
-            child = owners[event.handle]
+        while waiting := [handle for child in children for handle in child.handles]:
+            event: Event = await Next(run.key(), tuple(waiting))
+            child = by_handle[event.handle]
             await child.take(event)
-            if child.done and ended(child):
+            if await settled(child):
                 return
-    except Cut:
+    except Cancelled:
         for child in children:
-            child.body.close()
-            child.done = True
+            child.end()
+            child.open.clear()  # whoever left this run cancels what it has under way
         raise
     finally:
         for child in children:
-            await child.leave()
+            with suppress(Cut):  # after the end of the whole run nothing can be, or need be, cancelled
+                await child.leave()
 
 
 async def gather(run: Run, pairs: Sequence[tuple[Run, Coroutine[Any, Any, T]]]) -> list[T | None]:

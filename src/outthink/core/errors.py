@@ -34,7 +34,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from outthink.core.sample import Sample
@@ -212,8 +212,3 @@ class BudgetCut(Cut):
 
 class Cancelled(Cut):
     """The user, a parent run or the end of the program left this run."""
-
-
-def where_of(frame: Any) -> str:
-    """`file:line` of a frame, for messages."""
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "unknown place"

@@ -41,7 +41,7 @@ class Key:
 def hashed(seed: int, *parts: object) -> int:
     """A number in [0, 2**64) that is a pure function of its arguments' texts."""
     text = "\x1f".join([str(seed), *map(str, parts)])
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
 
 
 def seed_of(seed: int, key: Key | str) -> int:

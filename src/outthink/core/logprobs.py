@@ -70,7 +70,7 @@ class Logprobs:
             filled = [row for row in rows if row]
             if filled:
                 found["token_confidence"] = math.fsum(-math.fsum(row) / len(row) for row in filled) / len(filled)
-                if self.vocabulary > self.k:
+                if self.vocabulary >= self.k:
                     certainty = (self_certainty(row, self.vocabulary) for row in filled)
                     found["self_certainty"] = math.fsum(certainty) / len(filled)
         return found

@@ -28,7 +28,6 @@ from outthink.core.prompt import Prompt
 from outthink.core.sample import Sample
 from outthink.core.sampling import Sampling
 
-
 _PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 

@@ -31,7 +31,7 @@ class Problem:
         if not isinstance(self.text, str) or not self.text.strip():
             raise BadInput("a problem needs a text that is not empty", where=f"problem {self.id!r}" if self.id else "problem")
         if not self.id:
-            object.__setattr__(self, "id", hashlib.blake2b(self.text.encode(), digest_size=6).hexdigest())
+            object.__setattr__(self, "id", hashlib.blake2b(self.text.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest())
 
     @classmethod
     def of(cls, problem: Problem | str) -> Problem:

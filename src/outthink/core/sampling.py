@@ -43,12 +43,17 @@ class Sampling:
             if not fits:
                 raise BadInput(f"{name} is {getattr(self, name)!r} and must be {rule}", where="sampling")
 
+        for setting in fields(self):
+            value, whole = getattr(self, setting.name), setting.name in ("top_k", "max_tokens")
+            kinds = int if whole else tuple if setting.name == "stop" else (int, float)
+            kind = "a whole number" if whole else "a tuple of strings" if setting.name == "stop" else "a number"
+            need(isinstance(value, kinds) and not isinstance(value, bool), setting.name, kind)
         need(math.isfinite(self.temperature) and 0 <= self.temperature <= 10, "temperature", "between 0 and 10")
         need(0 < self.top_p <= 1, "top_p", "in (0, 1]")
         need(self.top_k >= 0, "top_k", "0 (off) or more")
         need(0 <= self.min_p < 1, "min_p", "in [0, 1)")
         need(self.max_tokens >= 1, "max_tokens", "at least 1")
-        strings = isinstance(self.stop, tuple) and all(isinstance(text, str) and text for text in self.stop)
+        strings = all(isinstance(text, str) and text for text in self.stop)
         need(strings, "stop", "a tuple of strings that are not empty")
         need(-2 <= self.presence_penalty <= 2, "presence_penalty", "between -2 and 2")
         need(-2 <= self.frequency_penalty <= 2, "frequency_penalty", "between -2 and 2")

@@ -8,12 +8,15 @@ gives the same answers. Real work that a simulation must wait for (a worker proc
 from __future__ import annotations
 
 import asyncio
+import itertools
 import selectors
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextvars import Context
+from typing import Any, Self, TypeVar, TypeVarTuple
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -25,13 +28,29 @@ class _JumpingSelector(selectors.DefaultSelector):
         self.real_work = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or self.real_work:
+        if timeout is None or (self.real_work and timeout > 0):
             # Nothing is scheduled, or real work is under way: only the world can wake us.
-            return super().select(None if self.real_work or timeout is None else timeout)
+            return super().select(None)
         found = super().select(0)
         if not found:
             self.now += timeout
         return found
+
+
+class _When(float):
+    """A timer's time; of two equal ones the timer that was made first is the smaller."""
+
+    order: int
+
+    def __new__(cls, when: float, order: int) -> Self:
+        made = super().__new__(cls, when)
+        made.order = order
+        return made
+
+    def __lt__(self, other: float) -> bool:
+        if isinstance(other, _When) and self == other:
+            return self.order < other.order
+        return super().__lt__(other)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -39,7 +58,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()
+        self._timers = itertools.count()
         super().__init__(self._jumping)
+
+    def call_at(
+        self, when: float, callback: Callable[[*Ts], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Virtual time stands still while code runs, so that many timers are equal: they go off in the order of their making."""
+        return super().call_at(_When(when, next(self._timers)), callback, *args, context=context)
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""

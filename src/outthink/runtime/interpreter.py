@@ -7,18 +7,16 @@ once are the session's.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
 from outthink.core.budget import NOTHING, Prices, Usage
+from outthink.core.coroutine import end, foreign
 from outthink.core.errors import (
     BudgetCut,
     Cancelled,
     Cut,
-    ForeignAwait,
     InternalError,
     JournalMismatch,
     OutthinkError,
@@ -34,7 +32,6 @@ from outthink.core.sampling import Sampling
 from outthink.core.selection import Result, Selection, Stop
 from outthink.core.strategy import Strategy
 from outthink.runtime.books import Books
-from outthink.runtime.foreign import place_of
 from outthink.runtime.generation import Generated, Generation
 from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
@@ -120,20 +117,16 @@ class Interpreter:
                 return stop.value
             value = error = None
             if not isinstance(operation, Operation):
-                error = ForeignAwait(
-                    f"{place_of(body)}: a strategy can only await operations of its run, not {type(operation).__name__}; "
-                    "bind your own async code as a role and call it with run.invoke"
-                )
+                error = foreign(body, operation)
                 continue
             try:
                 value = await self._perform(operation)
-            except asyncio.CancelledError:
-                self._ended = Cancelled(f"run {self.name} was cancelled")
-                with contextlib.suppress(BaseException):
-                    body.throw(self._ended)
-                raise
             except (OutthinkError, Cut) as raised:
                 error = raised
+            except BaseException:
+                self._ended = Cancelled(f"run {self.name} was left")
+                end(body, self._ended)
+                raise
 
     async def _perform(self, operation: Operation) -> Any:
         if self._ended is not None:

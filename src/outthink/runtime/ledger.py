@@ -26,6 +26,7 @@ Amounts = tuple[float, float, float, float, float, float]
 _NOTHING: Amounts = (0, 0, 0, 0, 0, 0)
 Priority = tuple[int, tuple[int, ...], int, int]
 """Run ordinal, path, operation, sample: smaller goes first."""
+_NOBODY: Priority = (1 << 62, (), 0, 0)
 
 
 class Scope:
@@ -63,6 +64,12 @@ class Scope:
         self.waiting: list[tuple[Priority, int, _Waiter]] = []
         self.chain: tuple[Scope, ...] = (self, *(parent.chain if parent is not None else ()))
         self.bounded = any(scope.limits for scope in self.chain)  # this scope or one around it limits more than time
+
+    def first_waiting(self) -> Priority:
+        """The priority of whoever is served next; that of nobody when nobody waits."""
+        while self.waiting and self.waiting[0][2].future.done():
+            heapq.heappop(self.waiting)
+        return self.waiting[0][0] if self.waiting else _NOBODY
 
     def room(self, dimension: int, limit: float) -> float:
         """What of a limit is neither used nor reserved."""
@@ -176,15 +183,15 @@ class Ledger:
                 each.reserved[i] += amounts[i]
         return Grant(scope, ask, max_tokens, amounts)
 
-    def _try(self, scope: Scope, ask: Ask, priority: Priority | None) -> Grant | Scope:
-        """A grant, or the scope whose refunds must be waited for. Raises BudgetCut. `priority` None: its turn has come."""
+    def _try(self, scope: Scope, ask: Ask, priority: Priority, turn: Scope | None = None) -> Grant | Scope:
+        """A grant, or the scope whose refunds must be waited for. Raises BudgetCut. `turn`: where it waited and is the first."""
         most = ask.max_tokens
         blocker: Scope | None = None
         for each in scope.chain:
             if each.overrun and any(i in (PROMPT, COMPLETION, TOKENS, USD) for i, _ in each.limits):
                 raise _cut(each, TOKENS, f"the server took {each.overrun} tokens more than it was granted")
             amounts = ask.amounts(most)
-            queued = priority is not None and bool(each.waiting) and each.waiting[0][0] < priority
+            queued = each is not turn and each.first_waiting() < priority
             short = [i for i, limit in each.limits if amounts[i] > each.room(i, limit) + _SLACK]
             if not short and not queued:
                 continue
@@ -209,7 +216,7 @@ class Ledger:
             if waiter.future.done():
                 continue
             try:
-                outcome = self._try(waiter.scope, waiter.ask, None)
+                outcome = self._try(waiter.scope, waiter.ask, priority, scope)
             except BudgetCut as cut:
                 waiter.future.set_exception(_Refusal(cut))
                 continue
