@@ -130,21 +130,19 @@ def test_ctrl_c_leaves_a_run_that_the_printed_command_resumes(tmp_path: Path) ->
             sys.executable, "-m", "outthink.cli", "solve", PROBLEM, "--model", f"{slow.url}#fake", "--param", "n=12",
             "--concurrency", "1", "--json", "--journal", "run.db",
         ]  # fmt: skip
-        running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-        while sampled(slow) < 3:
-            time.sleep(0.01)
-        running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=30)
+        with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            while sampled(slow) < 3:
+                assert running.poll() is None, running.communicate()
+                time.sleep(0.01)
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=30)
         assert running.returncode == 130, err
         assert "Traceback" not in err
         resume = json.loads(out)["resume"].split()
         assert " ".join(resume) in err
-        before = sampled(slow)
-        assert 3 <= before < 12
+        assert sampled(slow) < 12
         done = subprocess.run(
             [sys.executable, "-m", "outthink.cli", *resume[1:], "--json"], cwd=tmp_path, capture_output=True, check=True
         )
-        found = json.loads(done.stdout)
-        assert found["usage"]["samples"] == 12
-        paid_twice = sampled(slow) - 12
-        assert paid_twice <= 1  # the one that was under way
+        assert json.loads(done.stdout)["usage"]["samples"] == 12
+        assert sampled(slow) <= 13  # one was under way
