@@ -27,8 +27,9 @@ class Engine:
     states:       settings that a request states even when they are neutral; the rest is sent only when asked for
     off:          what turns a setting off where that differs from our neutral value
     constants:    further samplers of this server, stated as off
-    continuation: chat fields that leave the last assistant turn open; None: it can't be continued
+    continuation: chat fields that leave the last assistant turn open, where the server can do that; None: none can
     streaming:    fields that make a stream count its tokens exactly
+    one_by_one:   each event of a stream holds one token
     least_top:    alternatives that must be asked for to get log-probabilities at all
     most_stops:   stop strings it takes, or None for no limit
     chat_limit:   the chat field for max_tokens
@@ -43,6 +44,7 @@ class Engine:
     constants: Mapping[str, object] = field(default_factory=dict)
     continuation: Mapping[str, object] | None = None
     streaming: Mapping[str, object] = field(default_factory=dict)
+    one_by_one: bool = False
     least_top: int = 0
     most_stops: int | None = None
     chat_limit: str = "max_tokens"
@@ -104,6 +106,7 @@ _ALL = (
         capabilities=Capabilities(raw=True, stream=True, cancel=True, guided=True),
         settings=_OPENAI,
         states=frozenset(_OPENAI),
+        one_by_one=True,
     ),
     Engine(
         name="openai",
@@ -119,6 +122,7 @@ _ALL = (
         capabilities=Capabilities(raw=True, stream=True),
         settings=_OPEN,
         states=frozenset(_OPENAI),
+        continuation=_OPEN_TURN,
         most_stops=4,
     ),
 )

@@ -94,7 +94,7 @@ class Ask:
 
     async def continued(self, user: str, begun: str, *, told: bool, **fields: Any) -> Reply:
         """A chat whose last turn is the assistant's; `told`: with the engine's fields for continuing it."""
-        more = dict(self.engine.continuation or _OPEN_TURN) if told else {}
+        more = dict(_OPEN_TURN if self.engine.continuation is None else self.engine.continuation) if told else {}
         messages = [_user(user), {"role": "assistant", "content": begun}]
         return await self.send("/chat/completions", self.body(True, messages=messages, **more, **fields))
 

@@ -90,7 +90,7 @@ class OpenAIBackend:
         self._capabilities = self._given or replace(
             self.engine.capabilities, context=facts.context, slots=facts.slots, vocabulary=facts.vocabulary
         )
-        self._encoder = Encoder(self.engine, self.model)
+        self._encoder = Encoder(self.engine, self.model, prefix=self._capabilities.prefix)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -131,7 +131,7 @@ class OpenAIBackend:
         return size + self._overhead
 
     async def _streamed(self, request: Request, path: str, body: bytes, chat: bool) -> Completion:
-        reader = StreamReader(request, chat, self.capabilities.vocabulary)
+        reader = StreamReader(request, chat, self.capabilities.vocabulary, self.engine.one_by_one)
         watch = request.watch
         assert watch is not None
 

@@ -20,12 +20,14 @@ class Encoder:
     """Writes requests for one engine and model.
 
     A request states every sampler setting that the engine takes, neutral ones included, so that temperature 1 is the
-    model's own distribution; a setting that the engine can't be told is refused unless it is neutral.
+    model's own distribution; a setting that the engine can't be told is refused unless it is neutral. `prefix` says whether
+    the server continues an assistant turn.
     """
 
-    def __init__(self, engine: Engine, model: str) -> None:
+    def __init__(self, engine: Engine, model: str, *, prefix: bool) -> None:
         self._engine = engine
         self._model = model
+        self._open_turn = engine.continuation if prefix else None
         self._constant = lru_cache(maxsize=256)(self._constant_of)
         self._prompt = lru_cache(maxsize=256)(self._prompt_of)
 
@@ -83,13 +85,13 @@ class Encoder:
         messages = [{"role": message.author, "content": message.content} for message in prompt.messages]
         if not prompt.prefix:
             return _dump({"messages": messages})[1:-1]
-        if self._engine.continuation is None:
+        if self._open_turn is None:
             raise Unsupported(
-                f"an engine of kind {self._engine.name} can't continue an answer that has begun; use vLLM, SGLang, llama.cpp "
-                "or the embedded model, or a raw prompt"
+                f"a server of kind {self._engine.name} isn't known to continue an answer that has begun; use vLLM, SGLang, "
+                "llama.cpp or the embedded model, or a raw prompt"
             )
         messages.append({"role": "assistant", "content": prompt.prefix})
-        return _dump({"messages": messages} | dict(self._engine.continuation))[1:-1]
+        return _dump({"messages": messages} | dict(self._open_turn))[1:-1]
 
 
 def _dump(value: object) -> bytes:

@@ -35,15 +35,16 @@ class ErrorEvent(Exception):
 class StreamReader:
     """Reads one sample from a stream.
 
-    tokens: completion tokens so far: exact where the server counts (usage or timings in each event, or log-probabilities),
-            else one for each event with text, which is a lower bound
+    tokens: completion tokens so far: exact where the server counts (usage or timings in each event, or log-probabilities) or
+            is known to send them `one_by_one`, else one for each event with text, which is a lower bound
     exact:  which of the two it is
     seen:   there was a choice at all
     ended:  the server gave a finish reason or [DONE]; False at the end of a stream means that it broke
     """
 
-    def __init__(self, request: Request, chat: bool, vocabulary: int = 0) -> None:
+    def __init__(self, request: Request, chat: bool, vocabulary: int = 0, one_by_one: bool = False) -> None:
         self._request, self._chat, self._vocabulary = request, chat, vocabulary
+        self._one_by_one = one_by_one
         self._texts: list[str] = []
         self._hidden: list[str] = []
         self._said_text = False  # some event had a text, even an empty one
@@ -87,10 +88,10 @@ class StreamReader:
         finish = Finish.CANCELLED if cancelled else self._finish
         failed = why_failed(text, finish, self._request, logprobs)
         meta = {"reasoning": hidden} if hidden else {}
-        piece = Piece(text if failed is None and text else "", finish, self.tokens, logprobs, failed=failed, meta=meta)
+        tokens = self.tokens if self.exact else None
+        piece = Piece(text if failed is None and text else "", finish, tokens, logprobs, failed=failed, meta=meta)
         _, _, cached, reasoning = self._counts
-        completion_tokens = self.tokens if self.exact else None
-        return Completion((piece,), self.prompt_tokens, completion_tokens, cached, reasoning)
+        return Completion((piece,), self.prompt_tokens, tokens, cached, reasoning)
 
     def _delta(self, choice: dict[str, Any]) -> tuple[str, Logprobs | None, bool]:
         """Text and log-probabilities of one event, and whether it holds any token at all."""
@@ -134,4 +135,4 @@ class StreamReader:
         elif logprobs is not None and not self._hidden:
             self.tokens, self.exact = max(self.tokens, self._shown), True
         elif some:
-            self.tokens, self.exact = max(self.tokens, self._shown), False
+            self.tokens, self.exact = max(self.tokens, self._shown), self._one_by_one
