@@ -62,7 +62,7 @@ def test_the_problem_may_come_from_standard_input(
         (["--param", "m=3"], 2, "no parameter"),
         (["--param", "n"], 2, "'n' is not KEY=VALUE"),
         (["--sampling", "temperatur=1"], 2, "did you mean temperature"),
-        (["--sampling", "temperature=hot"], 2, "--sampling"),
+        (["--sampling", "temperature=hot"], 2, "temperature is 'hot'"),
         (["--task", "maths"], 2, "did you mean math"),
         (["--timeout", "0"], 2, "--timeout"),
         (["--price", "prompt=cheap"], 2, "usd per million tokens"),

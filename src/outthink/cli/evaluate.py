@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from collections import Counter
@@ -51,7 +50,7 @@ def evaluate(output: Output, /, **given: Any) -> int:
 
 def carry_out(output: Output, given: Mapping[str, Any]) -> int:
     """Run it and show the result; returns the exit code."""
-    from outthink.api import evaluate_async
+    from outthink import api
 
     codes: Counter[Exit] = Counter()
     source = source_of(given)
@@ -63,18 +62,16 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
             unanswered = codes.total() - codes[Exit.OK]
             progress.update(done, total, f"{unanswered} without an answer" if unanswered else "")
 
-        evaluation = asyncio.run(
-            evaluate_async(
-                **source,
-                strategies=names,
-                budgets=budgets(given["budgets"]),
-                parameters=parameters(given["param"], names),
-                replicates=given["replicates"],
-                budget=given["total_budget"],
-                journal=record.path,
-                notes=record.notes,
-                progress=told,
-            )
+        evaluation = api.evaluate(
+            **source,
+            strategies=names,
+            budgets=budgets(given["budgets"]),
+            parameters=parameters(given["param"], names),
+            replicates=given["replicates"],
+            budget=given["total_budget"],
+            journal=record.path,
+            notes=record.notes,
+            progress=told,
         )
         code = _code_of(codes)
         record.keep = code is not Exit.OK

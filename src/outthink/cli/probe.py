@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 import click
@@ -24,6 +23,7 @@ def probe(output: Output, url: str, features: str | None) -> None:
 
     URL is http://host:port/v1#model; about 60 tiny requests are sent.
     """
+    from outthink.api import run_anywhere
     from outthink.backends.probe import FEATURES
 
     chosen = [name.strip() for name in features.split(",")] if features else FEATURES
@@ -46,7 +46,7 @@ def probe(output: Output, url: str, features: str | None) -> None:
             finally:
                 await backend.close()
 
-        report = asyncio.run(probed())
+        report = run_anywhere(probed())
     wide = max(len(finding.feature) for finding in report.findings)
     lines = [f"{f.feature:<{wide}}  {f.verdict:<8}  {f.evidence}" for f in report.findings]
     engine = f"{report.engine} {report.version}".strip() or "an engine that doesn't say its name"

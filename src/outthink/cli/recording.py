@@ -63,7 +63,7 @@ def _make(folder: Path) -> None:
 
 
 def _holds_samples(path: Path) -> bool:
-    from outthink.runtime.journal import read_rows
+    from outthink.runtime.recorded import read_rows
 
     try:
         return path.is_file() and any(True for _ in read_rows(path))

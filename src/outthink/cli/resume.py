@@ -25,7 +25,7 @@ def resume(output: Output, journal: str) -> int:
 
     JOURNAL is what `solve` or `eval` recorded; nothing that it holds is paid for again.
     """
-    from outthink.runtime.journal import read_header
+    from outthink.runtime.recorded import read_header
 
     path = Path(journal).expanduser().absolute()
     notes: Any = read_header(path).get("notes")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -42,22 +41,20 @@ def solve(output: Output, /, **given: Any) -> int:
 
 def carry_out(output: Output, given: Mapping[str, Any]) -> int:
     """Run it and show the result; returns the exit code."""
-    from outthink.api import solve_async
+    from outthink import api
 
     with recording("solve", given, output) as record, Progress("solving", unit="") as progress:
         progress.update(0, remark=given["strategy"])
         (chosen,) = parameters(given["param"], [given["strategy"]]).values()
-        result = asyncio.run(
-            solve_async(
-                given["problem"],
-                model=given["model"],
-                strategy=given["strategy"],
-                budget=given["budget"] or (None if "n" in chosen else DEFAULT_BUDGET),
-                parameters=chosen,
-                journal=record.path,
-                notes=record.notes,
-                **session_settings(given),
-            )
+        result = api.solve(
+            given["problem"],
+            model=given["model"],
+            strategy=given["strategy"],
+            budget=given["budget"] or (None if "n" in chosen else DEFAULT_BUDGET),
+            parameters=chosen,
+            journal=record.path,
+            notes=record.notes,
+            **session_settings(given),
         )
     output.show(document_of(result), result.answer or "")
     if not output.as_json and (result.answer is None or sys.stderr.isatty()):
