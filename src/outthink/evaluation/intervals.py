@@ -73,9 +73,9 @@ def difference(credit: ArrayLike, baseline: ArrayLike, *, both: bool = False, se
     if float(np.ptp(paired)) == 0.0:
         open_ = Z * Z / (problems + Z * Z)
         return Interval(value, max(-1.0, value - open_), min(1.0, value + open_))
-    if both and first.shape == second.shape:
-        return Interval(value, *_bootstrap(first - second, True, seed))
-    return Interval(value, *_bootstrap(paired[:, None], False, seed))
+    rows = first - second if both and first.shape == second.shape else paired[:, None]
+    low, high = _bootstrap(rows, rows.shape[1] > 1, seed)
+    return Interval(value, max(-1.0, low), min(1.0, high))
 
 
 def _table(credit: ArrayLike) -> NDArray[np.float64]:

@@ -27,7 +27,6 @@ class Outcome:
     replicate: which of several runs of this strategy on this problem
     credit:    1 right, 0 wrong, between where tied classes share it; None: there is no gold answer
     usage:     what the answer took
-    seconds:   wall time of the run, or its share of it
     failed:    samples that never arrived
     reason:    why there is no answer, or ""
     """
@@ -39,7 +38,6 @@ class Outcome:
     answer: str | None
     credit: float | None
     usage: Usage
-    seconds: float
     failed: int = 0
     reason: str = ""
     oracle: bool = False
@@ -114,13 +112,11 @@ def outcomes(
     for budget in budgets:
         selection, usage = at_budget(result, budget)
         answer = selection.answer if selection is not None else None
-        share = usage.tokens / result.usage.tokens if result.usage.tokens else 1.0
         reason = "" if answer is not None else result.reason or "nothing was offered within the budget"
         made.append(
             Outcome(
                 label or result.strategy, str(budget) if budget is not None else "no limit", problem.id, replicate, answer,
-                None if problem.gold is None else credit(selection, graded), usage, result.wall_seconds * share,
-                len(result.failed), reason, oracle,
+                None if problem.gold is None else credit(selection, graded), usage, len(result.failed), reason, oracle,
             )
         )  # fmt: skip
     return made

@@ -1,4 +1,4 @@
-"""Rows of an evaluation: accuracy with its interval, what it cost, and the same tokens spent plainly next to it."""
+"""Rows of an evaluation: accuracy with its interval, what it cost, and the same spent plainly next to it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from outthink.evaluation.intervals import Interval, accuracy, difference
 from outthink.evaluation.outcomes import Outcome
 
 PLAIN = ("majority", "single")
-"""What equal tokens are compared with, in order of preference."""
+"""What equal spending is compared with, in order of preference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,14 +22,15 @@ class Row:
 
     accuracy, low, high: mean credit over problems and its 95% interval; None without gold answers
     samples, calls, prompt_tokens, cached_tokens, completion_tokens, usd, seconds: prompt_tokens include the cached ones; usd
-                is None where no price is known
+                is None where no price is known; seconds are the backend's, added up over what ran at once
     failed:     samples that never arrived, over all runs
     unanswered: share of runs without an answer
     unknown_tokens: tokens that may have been spent beyond the known, over all runs
     baseline:   the plain strategy that is compared with, "" where there is none
-    baseline_accuracy: what it gives for the same tokens, between its own budgets linearly (a mixture of the two)
+    equal:      what is equal: tokens, or samples where tokens were not recorded
+    baseline_accuracy: what it gives for the same, between its own budgets linearly (a mixture of the two)
     difference, difference_low, difference_high: accuracy minus that, paired by problem, with its 95% interval
-    beyond:     these tokens are outside what the baseline was measured at; the nearest is compared
+    beyond:     this is outside what the baseline was measured at; the nearest is compared
     """
 
     strategy: str
@@ -51,6 +52,7 @@ class Row:
     unknown_tokens: int = 0
     oracle: bool = False
     baseline: str = ""
+    equal: str = "tokens"
     baseline_accuracy: float | None = None
     difference: float | None = None
     difference_low: float | None = None
@@ -79,7 +81,6 @@ class Cell:
     failed: int = 0
     unanswered: int = 0
     usage: Usage = NOTHING
-    seconds: float = 0.0
     replicates: set[int] = field(default_factory=set)
     credit: dict[str, tuple[float, int]] = field(default_factory=dict)
 
@@ -90,7 +91,6 @@ class Cell:
         self.failed += outcome.failed
         self.unanswered += outcome.answer is None
         self.usage += outcome.usage
-        self.seconds += outcome.seconds
         self.replicates.add(outcome.replicate)
         total, count = self.credit.get(outcome.problem, (0.0, 0))
         if outcome.credit is None:
@@ -98,10 +98,9 @@ class Cell:
         else:
             self.credit[outcome.problem] = total + outcome.credit, count + 1
 
-    @property
-    def tokens(self) -> float:
-        """Known tokens per run."""
-        return self.usage.tokens / self.runs
+    def spent(self, equal: str) -> float:
+        """Known tokens, or samples, per run."""
+        return float(getattr(self.usage, equal)) / self.runs
 
     def means(self) -> dict[str, float]:
         """Mean credit of each graded problem."""
@@ -123,45 +122,57 @@ def rows(cells: Cells, *, baseline: str | None = None) -> list[Row]:
     if baseline is not None and baseline not in names:
         raise BadInput(f"{baseline!r} is not among {', '.join(names)}", where="baseline")
     plain = baseline or next((name for name in PLAIN if name in names), "")
-    ladder = sorted((cell for (name, _), cell in cells.items() if name == plain), key=lambda cell: cell.tokens)
-    return [_row(strategy, budget, cell, plain, ladder) for (strategy, budget), cell in cells.items()]
+    equal = "tokens" if all(cell.usage.completion_tokens for cell in cells.values()) else "samples"
+    ladder = sorted((cell for (name, _), cell in cells.items() if name == plain), key=lambda cell: cell.spent(equal))
+    return [_row(strategy, budget, cell, plain, ladder, equal) for (strategy, budget), cell in cells.items()]
 
 
-def _row(strategy: str, budget: str, cell: Cell, plain: str, ladder: Sequence[Cell]) -> Row:
+def distinct(found: Sequence[Row]) -> list[Row]:
+    """Without the rows of a strategy that could not use a larger budget: they say what the row before them says."""
+    return [
+        row
+        for before, row in zip([None, *found], found, strict=False)
+        if before is None or replace(row, budget=before.budget) != before
+    ]
+
+
+def _row(strategy: str, budget: str, cell: Cell, plain: str, ladder: Sequence[Cell], equal: str) -> Row:
     means, n, used = cell.means(), cell.runs, cell.usage
     interval = accuracy(list(means.values())) if means else None
     row = Row(
         strategy, budget, len(cell.credit), len(cell.replicates),
         interval.value if interval else None, interval.low if interval else None, interval.high if interval else None,
         used.samples / n, used.calls / n, used.prompt_tokens / n, used.cached_tokens / n, used.completion_tokens / n,
-        None if used.usd is None else used.usd / n, cell.seconds / n,
+        None if used.usd is None else used.usd / n, used.seconds / n,
         cell.failed, cell.unanswered / n, used.most_tokens - used.tokens, cell.oracle,
     )  # fmt: skip
     if strategy == plain:
         return row
-    compared = _compared(means, cell.tokens, ladder)
+    compared = _compared(means, cell.spent(equal), ladder, equal)
     if compared is None:
         return row
     level, gap, beyond = compared
     return replace(
-        row, baseline=plain, baseline_accuracy=level,
+        row, baseline=plain, equal=equal, baseline_accuracy=level,
         difference=gap.value, difference_low=gap.low, difference_high=gap.high, beyond=beyond,
     )  # fmt: skip
 
 
-def _compared(means: Mapping[str, float], spent: float, ladder: Sequence[Cell]) -> tuple[float, Interval, bool] | None:
-    """The baseline's accuracy for these tokens, and the paired difference with its interval, over the problems of both."""
+def _compared(
+    means: Mapping[str, float], spent: float, ladder: Sequence[Cell], equal: str
+) -> tuple[float, Interval, bool] | None:
+    """The baseline's accuracy for the same spending, and the paired difference with its interval, over the problems of both."""
     rungs = [rung.means() for rung in ladder]
     shared = [name for name in means if all(name in rung for rung in rungs)]
     if not rungs or not shared:
         return None
-    tokens = [rung.tokens for rung in ladder]
-    upper = min(max(bisect_left(tokens, spent), 1), len(tokens) - 1)
+    costs = [rung.spent(equal) for rung in ladder]
+    upper = min(max(bisect_left(costs, spent), 1), len(costs) - 1)
     lower = max(upper - 1, 0)
-    width = tokens[upper] - tokens[lower]
-    weight = min(max((spent - tokens[lower]) / width, 0.0), 1.0) if width > 0 else 0.0
+    width = costs[upper] - costs[lower]
+    weight = min(max((spent - costs[lower]) / width, 0.0), 1.0) if width > 0 else 0.0
     plain = [(1 - weight) * rungs[lower][name] + weight * rungs[upper][name] for name in shared]
     gap = difference([means[name] for name in shared], plain)
     # A percent of slack: the same samples drawn in another order cost a little more or less.
-    beyond = not tokens[0] * 0.99 <= spent <= tokens[-1] * 1.01
+    beyond = not costs[0] * 0.99 <= spent <= costs[-1] * 1.01
     return sum(plain) / len(plain), gap, beyond

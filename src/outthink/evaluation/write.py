@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 import polars as pl
-from polars.io.plugins import register_io_source
 
 from outthink.core.errors import BadInput, InternalError
-from outthink.evaluation.schema import SCHEMA, unique, validate
+from outthink.evaluation.schema import SCHEMA, UNIQUE, unique, validate
 
 GROUP = 8192
 """Rows of one row group: what is held in memory at once."""
@@ -21,54 +21,71 @@ GROUP = 8192
 def write_pool(path: str | Path, rows: Iterable[Mapping[str, Any]], metadata: Mapping[str, str] | None = None) -> int:
     """Write rows (by the names of `SCHEMA`; left-out ones are null) to a Parquet file; returns how many.
 
-    The file appears, or replaces an older one, only when it is whole and valid.
-
     Raises BadInput naming the row and column of the first value that can't be right, and whatever `rows` raises.
     """
-    path = Path(path)
-    where, unfinished = f"pool {path}", path.with_name(f".{path.name}.{os.getpid()}.part")
-    if not path.parent.is_dir():
-        raise BadInput("lies in a folder that doesn't exist", where=where)
-    groups, raised = _frames(rows, where), []
-    written = 0
+    with PoolWriter(path, metadata) as writer:
+        for row in rows:
+            writer.add(row)
+    return writer.written
 
-    def source(*_: object) -> Iterator[pl.DataFrame]:
-        nonlocal written
+
+class PoolWriter:
+    """Takes rows one by one; a context manager. The file appears, or replaces an older one, when all of it is there and valid.
+
+    metadata: may still grow until the end: where the samples come from ("provenance", "licence"), "alternatives", ...
+    """
+
+    def __init__(self, path: str | Path, metadata: Mapping[str, str] | None = None) -> None:
+        self.path = Path(path)
+        self.metadata = dict(metadata or {})
+        self.written = 0
+        self._where = f"pool {self.path}"
+        self._parts = self.path.with_name(f".{self.path.name}.{os.getpid()}.parts")
+        self._held: list[Mapping[str, Any]] = []
+
+    def __enter__(self) -> Self:
+        if not self.path.parent.is_dir():
+            raise BadInput("lies in a folder that doesn't exist", where=self._where)
         try:
-            for frame in groups:
-                written += frame.height
-                yield frame
-        except BaseException as error:  # noqa: BLE001  # polars would wrap it; it is raised below as it is
-            raised.append(error)
+            self._parts.mkdir()
+        except OSError as error:
+            raise BadInput(f"can't be written: {error.strerror}", where=self._where) from None
+        return self
 
-    try:
-        lazy = register_io_source(source, schema=dict(SCHEMA))
-        lazy.sink_parquet(unfinished, row_group_size=GROUP, metadata={**(metadata or {})}, engine="streaming")
-        if raised:
-            raise raised[0]
-        unique(pl.read_parquet(unfinished, columns=["problem_id", "model", "sample_index"]), where)
-        unfinished.replace(path)
-    except OSError as error:
-        raise BadInput(f"can't be written: {error}", where=where) from None
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return written
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add one row. Raises BadInput naming row and column, for this row or one just before it."""
+        if unknown := row.keys() - SCHEMA.keys():
+            raise BadInput(f"row {self.written + len(self._held)}: there is no column {min(unknown)!r}", where=self._where)
+        self._held.append(row)
+        if len(self._held) == GROUP:
+            self._write_part()
 
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            if error is None:
+                self._write_part()
+                self._join()
+        except OSError as failed:
+            raise BadInput(f"can't be written: {failed}", where=self._where) from None
+        finally:
+            shutil.rmtree(self._parts, ignore_errors=True)
 
-def _frames(rows: Iterable[Mapping[str, Any]], where: str) -> Iterator[pl.DataFrame]:
-    left, first = iter(rows), 0
-    while group := list(islice(left, GROUP)):
-        for row_number, row in enumerate(group, first):
-            if unknown := row.keys() - SCHEMA.keys():
-                raise BadInput(f"row {row_number}: there is no column {min(unknown)!r}", where=where)
+    def _write_part(self) -> None:
+        group, self._held = self._held, []
         try:
             frame = pl.DataFrame(group, schema=dict(SCHEMA), strict=True)
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
-            row_number, name, value = _culprit(group, first)
-            raise BadInput(f"row {row_number}, column {name!r}: {value!r} is no {SCHEMA[name]}", where=where) from error
-        validate(frame, where, first)
-        yield frame
-        first += len(group)
+            row, name, value = _culprit(group, self.written)
+            raise BadInput(f"row {row}, column {name!r}: {value!r} is no {SCHEMA[name]}", where=self._where) from error
+        validate(frame, self._where, self.written)
+        frame.write_parquet(self._parts / f"{self.written:012}.parquet")
+        self.written += len(group)
+
+    def _join(self) -> None:
+        parts, whole = sorted(self._parts.iterdir()), self._parts / "whole"
+        unique(pl.read_parquet(parts, columns=list(UNIQUE)), self._where)
+        pl.scan_parquet(parts).sink_parquet(whole, row_group_size=GROUP, metadata=self.metadata, engine="streaming")
+        whole.replace(self.path)
 
 
 def _culprit(group: list[Mapping[str, Any]], first: int) -> tuple[int, str, Any]:

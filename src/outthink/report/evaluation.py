@@ -13,7 +13,7 @@ from outthink.core.problem import Problem
 from outthink.core.selection import Result
 from outthink.core.task import Task
 from outthink.evaluation.outcomes import Outcome, grades, outcomes
-from outthink.evaluation.rows import Cell, Row, rows
+from outthink.evaluation.rows import Cell, Row, distinct, rows
 from outthink.report.details import Detail, Details
 
 if TYPE_CHECKING:
@@ -94,9 +94,17 @@ class Evaluation:
             if not self._cells:
                 raise BadInput("there is no finished run", where="evaluation")
             names = list(dict.fromkeys(name for name, _ in self._cells))
-            ordered = sorted(self._cells, key=lambda key: (names.index(key[0]), self._cells[key].tokens))
+            ordered = sorted(
+                self._cells,
+                key=lambda key: (names.index(key[0]), self._cells[key].spent("tokens"), self._cells[key].spent("samples")),
+            )
             self._rows = rows({key: self._cells[key] for key in ordered}, baseline=self.baseline or None)
         return self._rows
+
+    @property
+    def shown(self) -> list[Row]:
+        """The rows that tables, plots and pages show: without those that only repeat the one before."""
+        return distinct(self.rows)
 
     @property
     def details(self) -> list[Detail]:
@@ -109,7 +117,9 @@ class Evaluation:
         if self._title:
             return self._title
         problems = max((row.problems for row in self.rows), default=0)
-        return f"{self.model or 'A model'} on {problems} problems" + (f" of {self.source}" if self.source else "")
+        return f"{self.model or 'A model'} on {problems} problems" + (
+            f" of {self.source}" if self.source not in ("", "problems") else ""
+        )
 
     def row(self, strategy: str, budget: str | None = None) -> Row:
         """The row of a strategy at a budget (None: its largest). Raises BadInput where there is none."""

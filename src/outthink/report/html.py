@@ -41,14 +41,16 @@ def page(evaluation: Evaluation) -> str:
         shown=lambda text: visible(str(text)), clipped=lambda text: visible(str(text), MOST_TEXT),
     )  # fmt: skip
     template = environment.from_string(files("outthink.report").joinpath("page.html.jinja").read_text(encoding="utf-8"))
-    rows = evaluation.rows
+    rows = evaluation.shown
+    compared = next((row for row in rows if row.baseline), None)
     return template.render(
         title=evaluation.title,
         rows=rows,
         details=evaluation.details,
         settings=evaluation.settings,
         notes=evaluation.notes,
-        baseline=next((row.baseline for row in rows if row.baseline), ""),
+        baseline=compared.baseline if compared else "",
+        equal=compared.equal if compared else "",
         span=span,
         points_span=points_span,
         paid=any(row.usd for row in rows),

@@ -47,13 +47,19 @@ def svg(evaluation: Evaluation) -> str:
     return text[text.index("<svg") :].replace("#010203", "currentColor")
 
 
-def lines(rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows that can be drawn, by strategy, in order of tokens."""
-    found: dict[str, list[Row]] = {}
+def lines(rows: Sequence[Row]) -> dict[str, list[tuple[float, Row]]]:
+    """The rows that can be drawn, by strategy, with what they spent: tokens, or samples where tokens are not known."""
+    unit = spending(rows)
+    found: dict[str, list[tuple[float, Row]]] = {}
     for row in rows:
-        if row.accuracy is not None and row.tokens > 0:
-            found.setdefault(row.strategy, []).append(row)
-    return {name: sorted(each, key=lambda row: row.tokens) for name, each in found.items()}
+        if row.accuracy is not None and getattr(row, unit) > 0:
+            found.setdefault(row.strategy, []).append((getattr(row, unit), row))
+    return {name: sorted(each, key=lambda point: point[0]) for name, each in found.items()}
+
+
+def spending(rows: Sequence[Row]) -> str:
+    """What the horizontal axis counts."""
+    return "tokens" if all(row.completion_tokens for row in rows) else "samples"
 
 
 def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Figure:
@@ -64,7 +70,7 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     except ImportError:
         raise MissingExtra("a plot", "evaluate") from None
 
-    drawn = lines(evaluation.rows)
+    drawn = lines(evaluation.shown)
     if not drawn:
         raise BadInput("no row has an accuracy and tokens to draw; give problems with gold answers", where="plot")
     figure = Figure(figsize=(8, 4.8), facecolor=background)
@@ -73,13 +79,13 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     axes.set_xscale("log")
     single = drawn.pop("single", None)
     # Oracles are grey, so they take no colour from the others; they are drawn first, below.
-    ordered = sorted(drawn, key=lambda name: not drawn[name][0].oracle)
-    oracles = sum(drawn[name][0].oracle for name in ordered)
+    ordered = sorted(drawn, key=lambda name: not drawn[name][0][1].oracle)
+    oracles = sum(drawn[name][0][1].oracle for name in ordered)
     labels = [_line(axes, name, drawn[name], at - oracles) for at, name in enumerate(ordered)]
-    tokens = [row.tokens for each in [*drawn.values(), single or []] for row in each]
-    axes.set_xlim(min(tokens) / 1.12, max(tokens) * 1.12)
+    spent = [each for line in [*drawn.values(), single or []] for each, _ in line]
+    axes.set_xlim(min(spent) / 1.12, max(spent) * 1.12)
     if single is not None:
-        labels.append(_level(axes, single[-1]))
+        labels.append(_level(axes, single[-1][1]))
     axes.margins(y=0.08)
     _write_labels(axes, labels)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
@@ -93,7 +99,8 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.8)
     axes.tick_params(colors=ink, labelsize=9, length=0)
     axes.tick_params(axis="x", length=3)
-    axes.set_xlabel("tokens per problem, prompt and completion (log scale)", color=ink, fontsize=9.5)
+    unit = "tokens per problem, prompt and completion" if spending(evaluation.shown) == "tokens" else "samples per problem"
+    axes.set_xlabel(f"{unit} (log scale)", color=ink, fontsize=9.5)
     figure.text(
         0.022, 0.945, title if len(title) <= 78 else title[:77] + "…", color=ink, fontsize=12, fontweight="bold", va="center"
     )
@@ -101,11 +108,12 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     return figure
 
 
-def _line(axes: Axes, name: str, rows: list[Row], at: int) -> tuple[str, str, float, float]:
+def _line(axes: Axes, name: str, points: list[tuple[float, Row]], at: int) -> tuple[str, str, float, float]:
     """Draw one strategy; returns its label, colour and the point where it ends."""
+    rows = [row for _, row in points]
     oracle = any(row.oracle for row in rows)
     colour = FAINT if oracle else COLOURS[at % len(COLOURS)]
-    x, y = [row.tokens for row in rows], [row.accuracy or 0.0 for row in rows]
+    x, y = [spent for spent, _ in points], [row.accuracy or 0.0 for row in rows]
     low, high = [row.low or 0.0 for row in rows], [row.high or 0.0 for row in rows]
     style: dict[str, Any] = {"color": colour, "linewidth": 1.4 if oracle else 2.0, "linestyle": (0, (4, 2)) if oracle else "-"}
     if len(rows) == 1:

@@ -7,7 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from outthink.evaluation.rows import Row
-from outthink.report.text import number, percent, points, points_span, span, visible
+from outthink.report.text import number, percent, points, points_span, span, tokens, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -28,7 +28,7 @@ def table(evaluation: Evaluation, budgets: Sequence[str] | None = None, width: i
     budgets: only these
     width:   characters it must fit in, by leaving out the columns that matter least
     """
-    rows = [row for row in evaluation.rows if budgets is None or row.budget in budgets]
+    rows = [row for row in evaluation.shown if budgets is None or row.budget in budgets]
     columns = _columns(rows)
     made = _made(evaluation, rows, columns)
     for name in DROPPED_FIRST:
@@ -46,7 +46,10 @@ def _made(evaluation: Evaluation, rows: Sequence[Row], columns: Sequence[Column]
 
     made = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left", pad_edge=False, padding=0)
     made.title = Text(visible(evaluation.title), "bold")
-    made.caption = Text("\n".join(["tokens, calls and seconds are means per problem", *map(visible, evaluation.notes)]), "dim")
+    made.caption = Text(
+        "\n".join(["tokens, calls and seconds (in the model, added up) are means per problem", *map(visible, evaluation.notes)]),
+        "dim",
+    )
     for heading, _ in columns:
         made.add_column(heading, justify="left" if heading == "strategy" else "right", no_wrap=True, overflow="crop")
     before = ""
@@ -64,15 +67,16 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
     """Headings, and what each row shows below them."""
     from rich.text import Text
 
-    baseline = next((row.baseline for row in rows if row.baseline), "")
+    compared = next((row for row in rows if row.baseline), None)
+    heading = "" if compared is None else f"vs {visible(compared.baseline)} at\nequal {compared.equal} "
     sampled = all(row.budget.partition(" ")[2] in ("sample", "samples") for row in rows)
     found: list[tuple[str, bool, Callable[[Row], Text]]] = [
         ("strategy", True, lambda row: Text(row.strategy)),
         ("samples", sampled, lambda row: Text(row.budget.partition(" ")[0])),
         ("budget", not sampled, lambda row: Text(visible(row.budget))),
         (" accuracy (95%)", True, _accuracy),
-        (f"vs {visible(baseline)} at\n equal tokens ", bool(baseline), _difference),
-        (" tokens", True, lambda row: Text(number(row.tokens))),
+        (heading, bool(heading), _difference),
+        (" tokens", True, lambda row: Text(tokens(row))),
         ("calls", True, lambda row: Text(number(row.calls))),
         ("usd", any(row.usd for row in rows), lambda row: Text(number(row.usd))),
         ("  sec.", True, lambda row: Text(number(row.seconds))),

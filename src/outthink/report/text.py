@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from outthink.evaluation.rows import Row
+
 _UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
@@ -50,6 +52,13 @@ def number(value: float | None) -> str:
     if value >= 99.95:
         return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
     return f"{value:.3g}" if value < 1 else f"{value:.1f}".removesuffix(".0")
+
+
+def tokens(row: Row) -> str:
+    """Known tokens per problem: "?" where most are unknown, a plus sign where some are."""
+    if row.unknown_tokens == 0:
+        return number(row.tokens)
+    return number(row.tokens) + "+" if row.completion_tokens else "?"
 
 
 def _signed(value: float, digits: int = 1) -> str:
