@@ -216,3 +216,68 @@ def test_the_servers_words_are_short_and_hold_no_key(words: str, monkeypatch: py
     assert len(told) < 400
     assert told.isprintable()
     assert not any(KEY[:size] in told for size in range(8, len(KEY)))
+
+
+# --- streams ------------------------------------------------------------------------------------------------------
+
+
+def stream(*events: object, one_by_one: bool = False, **settings: Any) -> StreamReader:
+    reader = StreamReader(request(**settings), chat=True, one_by_one=one_by_one)
+    for event in events:
+        reader.read(Event(b"message", event if isinstance(event, bytes) else json.dumps(event).encode()))
+    return reader
+
+
+def piece(text: str | None, finish: str | None = None, **more: object) -> dict[str, Any]:
+    return {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": finish}], **more}
+
+
+@pytest.mark.parametrize(
+    ("counts", "tokens"),
+    [
+        ([{}, {}], None),  # two events are at least two tokens: no count
+        ([{"usage": {"completion_tokens": 3}}, {"usage": {"completion_tokens": 5}}], 5),  # vLLM and SGLang, when asked
+        ([{"timings": {"predicted_n": 3}}, {"timings": {"predicted_n": 5}}], 5),  # llama.cpp, when asked
+        ([{"usage": None}, {"usage": {"completion_tokens": 1}}], 2),  # fewer than were shown
+        ([{"usage": {"completion_tokens": 3}}, {}], None),  # the last event was not counted
+    ],
+)
+def test_tokens_of_a_stream_that_is_left(counts: list[dict[str, Any]], tokens: int | None) -> None:
+    reader = stream(*(piece("word ", **count) for count in counts))
+    found = reader.completion(cancelled=True)
+    assert (found.completion_tokens, found.pieces[0].tokens, reader.ended) == (tokens, tokens, False)
+    assert reader.tokens >= 2
+    assert found.pieces[0].finish is Finish.CANCELLED
+
+
+def test_a_server_that_sends_one_token_per_event_is_counted_by_events() -> None:
+    assert stream(piece("a"), piece("b"), one_by_one=True).completion(cancelled=True).completion_tokens == 2
+
+
+def test_a_server_that_cannot_stream_sends_all_at_once() -> None:
+    reader = stream(reply(choice(content="all of it", finish="length")))
+    found = reader.completion(cancelled=False)
+    assert (reader.ended, found.pieces[0].text, found.pieces[0].finish) == (True, "all of it", Finish.LENGTH)
+    assert (found.prompt_tokens, found.completion_tokens) == (9, 4)
+
+
+def test_null_text_through_a_whole_stream_is_no_sample_and_no_text_at_once_is_an_empty_one() -> None:
+    usage = {"usage": {"completion_tokens": 9}}
+    assert stream(piece(None), piece(None), piece(None, "stop"), usage).completion(cancelled=False).pieces[0].failed
+    empty = stream(piece(""), piece(None, "stop"), {"usage": {"completion_tokens": 1}}).completion(cancelled=False)
+    assert (empty.pieces[0].text, empty.pieces[0].failed) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("name", "event", "code"),
+    [
+        (b"message", {"error": {"message": "out of memory", "code": 503}}, 503),
+        (b"message", {"error": {"message": "bad", "code": "server_error"}}, 500),
+        (b"message", {"object": "error", "message": "bad", "code": 400}, 400),
+        (b"error", {"code": 400, "message": "bad"}, 400),
+    ],
+)
+def test_errors_in_a_stream(name: bytes, event: object, code: int) -> None:
+    with pytest.raises(ErrorEvent) as raised:
+        StreamReader(request(), chat=True).read(Event(name, json.dumps(event).encode()))
+    assert raised.value.code == code
