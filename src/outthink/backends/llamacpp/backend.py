@@ -15,12 +15,13 @@ from outthink.backends.weights import EMBEDDED, model_file
 from outthink.core.backend import Completion, Delta, Request
 from outthink.core.budget import Prices
 from outthink.core.capability import Capabilities
-from outthink.core.errors import BackendError, BadInput, InternalError, Lost, Refused, Unsupported
+from outthink.core.errors import BackendError, BadInput, InternalError, Lost, Permanent, Refused, Unsupported
 from outthink.core.prompt import Message, Prompt
 
 __all__ = ["LlamaCppBackend"]
 
 MOST_LOGPROBS = 100
+MOST_THREADS = 8
 KEPT_PROMPTS = 1024
 TEMPLATE_TOKENS = 64
 """Most tokens that a template is taken to add to a message, where it can't be asked."""
@@ -32,7 +33,7 @@ class LlamaCppBackend:
     model:      'embedded', a path, or 'hf:owner/repository/file.gguf[@revision]'
     slots:      samples generated at once
     context:    most prompt plus completion tokens of one sample
-    threads:    that compute; None: one per processor that this process may use
+    threads:    that compute; None: one per processor that this process may use, but 8 at most: small models gain no more
     repeatable: the same seed gives the same text. Costs most of the speed: one slot, and every prompt computed anew, because
                 what is computed together changes the last bits of every number
     note:       called with a sentence before a model is downloaded
@@ -57,7 +58,11 @@ class LlamaCppBackend:
         self.model, self.prices, self.repeatable = str(model), prices, repeatable
         file = EMBEDDED.name if self.model == "embedded" else self.model.partition("@")[0].rpartition("/")[2]
         self.name = f"llamacpp:{file.removesuffix('.gguf')}"
-        self._slots, self._context, self._threads = 1 if repeatable else slots, context, threads or usable_cpus()
+        self._slots, self._context, self._threads = (
+            1 if repeatable else slots,
+            context,
+            threads or min(usable_cpus(), MOST_THREADS),
+        )
         self._note = note
         self._engine: Engine | None = None
         self._ends: tuple[str, ...] = ENDS
@@ -92,9 +97,9 @@ class LlamaCppBackend:
 
     async def close(self) -> None:
         """Leave what still runs and free the model and its threads."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            await asyncio.to_thread(engine.close)
+        if self._engine is not None:
+            await asyncio.to_thread(self._engine.close)
+            self._engine = None
 
     async def complete(self, request: Request) -> Completion:
         """One attempt; see `outthink.core.backend.Backend`. Being cancelled frees the slot within one decoding step."""
@@ -125,7 +130,10 @@ class LlamaCppBackend:
             return len(plain.encode("utf-8", "replace")) + TEMPLATE_TOKENS * len(prompt.messages)
 
     def rendered(self, prompt: Prompt) -> str:
-        """The text the model sees: its own chat template, then an open assistant turn that holds the prefix; blocks."""
+        """The text the model sees: its own chat template, then an open assistant turn that holds the prefix; blocks.
+
+        Raises Permanent for a chat with a model that has no template.
+        """
         return (self._templated(prompt.messages) if prompt.text is None else prompt.text) + prompt.prefix
 
     def body(self, request: Request) -> bytes:
@@ -142,6 +150,8 @@ class LlamaCppBackend:
         return Engine(path, slots=self._slots, context=self._context, threads=self._threads)
 
     def _apply_template(self, messages: tuple[Message, ...]) -> str:
+        if not self._opened().facts.chat:
+            raise Permanent(f"{self.name} has no chat template: it is no chat model, and completes raw text only")
         turns = [{"role": message.author, "content": message.content} for message in messages]
         page = self._opened().page("/apply-template", {"messages": turns, "add_generation_prompt": True})
         return str(page["prompt"])

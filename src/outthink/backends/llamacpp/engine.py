@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from outthink.backends.llamacpp.wire import failure_of
+from outthink.backends.weights import has_chat_template
 from outthink.core.errors import BadInput, InternalError, Lost, MissingExtra, Refused
 
 __all__ = ["Engine", "Facts", "load_library", "usable_cpus"]
@@ -70,13 +71,15 @@ class Engine:
         self._threads = ThreadPoolExecutor(slots, thread_name_prefix="llamacpp-slot")
         self.closing = False
         try:
-            self.facts = self._ask()
+            self.facts = self._ask(has_chat_template(path))
         except BaseException:
             self.close()
             raise
 
     def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Run `work` on a slot's thread once one is free."""
+        """Run `work` on a slot's thread once one is free. Raises Refused once `close` has begun."""
+        if self.closing:
+            raise Refused("the model is being closed")
         return self._threads.submit(work)
 
     def generate(self, body: bytes, take: Callable[[bytes], bool]) -> None:
@@ -123,13 +126,13 @@ class Engine:
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._core = None
 
-    def _ask(self) -> Facts:
+    def _ask(self, chat: bool) -> Facts:
         props, models = self.page("/props"), self.page("/v1/models")
         try:
             return Facts(
                 context=int(props["default_generation_settings"]["n_ctx"]),
                 vocabulary=int(models["data"][0]["meta"]["n_vocab"]),
-                chat=bool(props.get("chat_template")),
+                chat=chat,  # without a template of its own, the core would make one up
                 end=str(props.get("eos_token") or ""),
             )
         except (KeyError, IndexError, TypeError, ValueError) as error:
