@@ -21,7 +21,7 @@ from outthink.runtime.spec import RunSpec
 from outthink.session import DEFAULT_TASK, Session
 
 if TYPE_CHECKING:
-    from outthink.evaluate.evaluation import Evaluation
+    from outthink.report.evaluation import Evaluation
 
 T = TypeVar("T")
 
@@ -98,8 +98,8 @@ async def evaluate_async(
     progress:   called after each run with (runs done, runs in all, its result)
     The other arguments are those of `solve_async`. Raises UsageError, BackendError.
     """
-    from outthink.evaluate.evaluation import Evaluation
     from outthink.problems import load
+    from outthink.report.evaluation import Evaluation
 
     loaded = load(problems)
     found = [catalogue.strategy(each) for each in strategies]
