@@ -117,6 +117,9 @@ class Session:
                 self._opened.append(endpoint)
                 await endpoint.open()
             self._journal.open({"model": self.model, **self._described(), **self._header}, self._notes)
+            if self._scope.bounded:
+                # Before any run goes on: what one of them recorded is not there for another to spend.
+                self._ledger.charge(self._scope, self._journal.usage())
         except BaseException:
             await self._close()
             raise

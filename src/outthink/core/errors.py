@@ -171,6 +171,11 @@ class Permanent(BackendError):
 
     retryable = False
 
+    @property
+    def hopeless(self) -> bool:
+        """Whether every other request would fail too: bad key, forbidden, no such model. The user is told at once."""
+        return self.status in (401, 403, 404)
+
 
 class RunError(OutthinkError):
     """One run could not answer; other problems go on."""
@@ -207,7 +212,7 @@ class BudgetCut(Cut):
 
     def __init__(self, scope: str, dimension: str, detail: str = "", *, path: tuple[int, ...] | None = None) -> None:
         super().__init__(f"the {scope} budget of {dimension.replace('_', ' ')} is spent" + (f": {detail}" if detail else ""))
-        self.scope, self.dimension, self.path = scope, dimension, path
+        self.scope, self.dimension, self.detail, self.path = scope, dimension, detail, path
 
 
 class Cancelled(Cut):

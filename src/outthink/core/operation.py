@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from outthink.core.errors import Cut, OutthinkError
+from outthink.core.errors import Cut
 from outthink.core.key import Key
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
@@ -154,7 +154,7 @@ class Event:
     handle: Handle
     kind: EventKind
     value: Any = None
-    error: OutthinkError | Cut | None = None
+    error: Exception | Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from outthink.core.task import Task
 from outthink.evaluation.pool import ALTERNATIVES
 from outthink.evaluation.schema import SUMMARY
 from outthink.evaluation.write import PoolWriter
-from outthink.runtime.journal import read_header, read_rows
+from outthink.runtime.recorded import read_header, read_rows
 from outthink.runtime.rows import Row
 
 AT_ONCE = 256

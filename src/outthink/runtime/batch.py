@@ -8,7 +8,7 @@ from typing import Any
 
 from outthink.core.backend import Delta, Identity
 from outthink.core.budget import Usage
-from outthink.core.errors import BackendError, Permanent
+from outthink.core.errors import BackendError
 from outthink.core.key import hashed
 from outthink.core.operation import Generate
 from outthink.core.prompt import Prompt
@@ -46,10 +46,10 @@ class Order:
     scope:       whose budget pays
     arrived:     called with a sample's final row
     spent:       called with the usage of each attempt as it is settled
-    sent:        called with (first sample, samples, most prompt tokens, most completion tokens of each) as an attempt leaves
-    doomed:      says why sending more is hopeless, or None
+    sent:        called with (first sample, most prompt tokens, most completion tokens, most usd) as an attempt leaves
     watch:       of a stream
     seen_tokens: of a stream: how many tokens of the present attempt arrived
+    left:        of a stream: whether it was left with something that is a sample
     """
 
     run: str
@@ -58,10 +58,10 @@ class Order:
     scope: Scope
     arrived: Callable[[Row], None]
     spent: Callable[[Usage], None]
-    sent: Callable[[int, int, int, int], None]
-    doomed: Callable[[], Permanent | None]
+    sent: Callable[[int, int, int, float | None], None]
     watch: Callable[[Delta], bool] | None = None
     seen_tokens: Callable[[], int] = lambda: 0
+    left: Callable[[], bool] = lambda: False
 
 
 @dataclass(slots=True)

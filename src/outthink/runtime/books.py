@@ -14,22 +14,26 @@ from outthink.core.budget import NOTHING, Budget, Usage
 from outthink.core.errors import BudgetCut, InternalError
 from outthink.core.selection import Offer, Selection
 from outthink.runtime.ledger import Ledger, Scope
+from outthink.runtime.recorded import Recorded
 
 Path = tuple[int, ...]
 
 
 class Books:
-    """One run's. `before`: seconds that it took before a resume."""
+    """One run's. `recorded`: what a journal holds of it, all of which is charged before anything new is asked for."""
 
-    def __init__(self, budget: Budget, around: Scope, ledger: Ledger, before: float = 0.0) -> None:
+    def __init__(self, budget: Budget, around: Scope, ledger: Ledger, recorded: Recorded | None = None) -> None:
         self._own = Scope("problem", budget, around)
         self._scopes: dict[Path, Scope] = {(): self._own}
-        self._ledger = ledger
+        self._ledger, self._recorded = ledger, recorded
         self._delivered: dict[Path, Usage] = {}
-        self._started = asyncio.get_running_loop().time() - before
+        self._started = asyncio.get_running_loop().time() - (recorded.wall_seconds if recorded is not None else 0.0)
         self.total = NOTHING
         self.offers: list[Offer] = []
         _limit_time(self._own, self._started)
+        if recorded is not None:
+            self.total = recorded.usage()
+            ledger.charge(self._own, self.total)
 
     @property
     def wall_seconds(self) -> float:
@@ -61,6 +65,8 @@ class Books:
             scope = Scope(f"child run {'.'.join(map(str, path))}", budget, self.scope_of(path[:-1]), path=path)
             self._scopes[path] = scope
             _limit_time(scope, asyncio.get_running_loop().time())
+            if self._recorded is not None:
+                self._ledger.charge(scope, self._recorded.usage(path))
 
     def offer(self, path: Path, selection: Selection, spent: Usage | None) -> None:
         """Keep an answer on the way; a child's offers are its parent's business."""
@@ -78,13 +84,6 @@ class Books:
     def spend(self, usage: Usage) -> None:
         """Enter an attempt into the total; the ledger has it already."""
         self.total = self.total + usage
-
-    def charge(self, scope: Scope, usage: Usage) -> None:
-        """Enter into the total and the ledger what no grant covered: outcomes that a journal holds."""
-        self.spend(usage)
-        prompt = usage.prompt_tokens + usage.unknown_prompt_tokens
-        completion = usage.completion_tokens + usage.unknown_completion_tokens
-        self._ledger.charge(scope, (usage.samples, usage.calls, prompt, completion, prompt + completion, usage.usd or 0.0))
 
     def deliver(self, path: Path, usage: Usage) -> None:
         """Enter what an outcome cost, now that a strategy is told of it: for its run and those around it."""

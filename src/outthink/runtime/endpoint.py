@@ -7,18 +7,17 @@ What samples are for, and when to stop asking, is the interpreter's.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
+from typing import Any
 
 from outthink.core.backend import Backend, Completion, Piece, Request
 from outthink.core.budget import NOTHING, Prices, Usage
-from outthink.core.errors import BackendError, BudgetCut, Lost, Permanent, Refused
+from outthink.core.errors import BackendError, BudgetCut, Lost, Permanent, Refused, UsageError
 from outthink.runtime.accounts import lost, shares
 from outthink.runtime.batch import Batch, Retry
 from outthink.runtime.ledger import Ask, Grant, Ledger
 from outthink.runtime.limiter import Limiter
-from outthink.runtime.rows import Row
-
-HOPELESS = frozenset({401, 403, 404})
-"""Statuses that every further request would get too: bad key, forbidden, no such model."""
+from outthink.runtime.rows import Row, State, clean, cut_meta, packed, unpacked
 
 
 class Endpoint:
@@ -45,11 +44,11 @@ class Endpoint:
         """What an attempt at the whole batch reserves."""
         return Ask(len(batch.indices), batch.bound, batch.order.operation.sampling.max_tokens, self.prices)
 
-    async def fulfil(self, batch: Batch, grant: Grant) -> bool:
-        """Attempt until every sample arrived or failed for good; returns whether a budget stopped a repetition.
+    async def fulfil(self, batch: Batch, grant: Grant) -> None:
+        """Attempt until every sample arrived or failed for good.
 
-        The grant covers the first attempt. Failures are told through `batch.arrived`, never raised; being cancelled settles
-        what was under way as unknown.
+        The grant covers the first attempt. Failures are told through `Order.arrived`. Raises what would meet every further
+        request too (a bad key, no such model), so that a run can go on later; being cancelled settles what was under way.
         """
         for attempt in range(1, self.retry.attempts + 1):
             try:
@@ -58,18 +57,20 @@ class Endpoint:
             except BackendError as raised:
                 error = raised
             if not batch.indices:
-                return False
+                return
+            if error is self.broken:
+                self._tell(batch, "paid", str(error))
+                raise error
             if not error.retryable or attempt == self.retry.attempts:
                 times = f" (after {attempt} attempts)" if attempt > 1 else ""
-                self._give_up(batch, f"{error}{times}")
-                return False
+                self._tell(batch, "failed", f"{error}{times}")
+                return
             await asyncio.sleep(self.retry.delay(attempt, error, batch.name))
             try:
                 grant = await self.ledger.reserve(batch.order.scope, self.ask(batch), batch.priority)
             except BudgetCut as cut:
-                self._give_up(batch, f"{error}; {cut}, so it was not tried again")
-                return True
-        return False
+                self._tell(batch, "failed", f"{error}; {cut}, so it was not tried again", meta=cut_meta(cut))
+                return
 
     async def _attempt(self, batch: Batch, grant: Grant) -> tuple[Completion, float]:
         """One attempt: wait for a slot, send, and settle whatever comes of it unless it is a completion.
@@ -81,10 +82,12 @@ class Endpoint:
         try:
             permit = await self.limiter.acquire(batch.priority[0])
             with permit:
-                if (hopeless := order.doomed() or self.broken) is not None:
+                if self.broken is not None:
                     self.ledger.settle(grant, samples=0, calls=0)
-                    raise hopeless
-                order.sent(batch.indices[0], len(batch.indices), batch.bound, grant.max_tokens)
+                    raise self.broken
+                completion_bound = len(batch.indices) * grant.max_tokens
+                usd = None if self.prices is None else self.prices.usd(batch.bound, 0, completion_bound)
+                order.sent(batch.indices[0], batch.bound, completion_bound, usd)
                 on_the_wire = True
                 sampling = order.operation.sampling
                 if grant.max_tokens != sampling.max_tokens:
@@ -101,7 +104,7 @@ class Endpoint:
                     self._settle_failed(batch, grant, self._refused())
                     raise
                 except Permanent as error:
-                    if error.status in HOPELESS:
+                    if error.hopeless:
                         self.broken = error
                     self._settle_failed(batch, grant, self._refused())
                     raise
@@ -113,10 +116,13 @@ class Endpoint:
                 taken = completion.seconds if completion.seconds is not None else clock() - started
                 permit.succeed(max(1.0, float(completion.completion_tokens or 1)))
                 return completion, taken
-        except asyncio.CancelledError:
-            if on_the_wire:
-                left = order.watch is not None
-                self._settle_failed(batch, grant, lost(grant, None, order.seen_tokens(), left=left, prices=self.prices))
+        except BackendError:
+            raise
+        except BaseException as error:
+            if on_the_wire and not isinstance(error, UsageError):  # a third party's backend may raise anything
+                seen, left = order.seen_tokens(), order.watch is not None and isinstance(error, asyncio.CancelledError)
+                usage = lost(grant, None, seen, left=left, prices=self.prices)
+                self._settle_failed(batch, grant, replace(usage, samples=int(order.left())))
             else:
                 self.ledger.settle(grant, samples=0, calls=0)
             raise
@@ -157,7 +163,7 @@ class Endpoint:
     def _settle_failed(self, batch: Batch, grant: Grant, usage: Usage) -> None:
         self.ledger.settle(
             grant,
-            samples=0,
+            samples=usage.samples,
             prompt=usage.prompt_tokens,
             completion=usage.completion_tokens,
             unknown_prompt=usage.unknown_prompt_tokens,
@@ -166,16 +172,18 @@ class Endpoint:
         batch.order.spent(usage)
         batch.cost(usage)
 
-    def _give_up(self, batch: Batch, reason: str) -> None:
+    def _tell(self, batch: Batch, state: State, reason: str, **columns: Any) -> None:
+        """What is still missing won't come."""
         for index in batch.indices:
-            batch.order.arrived(batch.row(index, "failed", batch.costs.get(index, NOTHING), reason=reason))
+            batch.order.arrived(batch.row(index, state, batch.costs.get(index, NOTHING), reason=clean(reason), **columns))
         batch.indices.clear()
 
 
 def _arrived_row(batch: Batch, index: int, piece: Piece, cost: Usage, max_tokens: int) -> Row:
     need = batch.order.operation.logprobs
-    kept = piece.logprobs if need is not None and need.keep else None
+    # As a journal holds them, so that a resume decides on the same numbers.
+    kept = unpacked(packed(piece.logprobs)) if piece.logprobs is not None and need is not None and need.keep else None
     return batch.row(
-        index, "ok", cost, text=piece.text, finish=piece.finish.value, tokens=piece.tokens, max_tokens=max_tokens,
+        index, "ok", cost, text=clean(piece.text), finish=piece.finish.value, tokens=piece.tokens, max_tokens=max_tokens,
         summary=piece.logprobs.summary() if piece.logprobs is not None else piece.summary, meta=piece.meta, logprobs=kept,
     )  # fmt: skip

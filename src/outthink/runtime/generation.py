@@ -8,17 +8,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from outthink.core.backend import Identity
 from outthink.core.budget import NOTHING, Usage
-from outthink.core.errors import BadInput, BudgetCut, Cut, JournalMismatch, OutthinkError, Permanent, QuorumNotMet
+from outthink.core.errors import BadInput, BudgetCut, Cut, JournalMismatch, OutthinkError, QuorumNotMet
 from outthink.core.key import seed_of
 from outthink.core.operation import Generate
 from outthink.core.sample import Failure, Sample, Samples
 from outthink.runtime.batch import Batch, Order
-from outthink.runtime.ledger import Grant
-from outthink.runtime.rows import Row
+from outthink.runtime.rows import Row, cut_meta
 from outthink.runtime.streams import Stream
 
 if TYPE_CHECKING:
@@ -46,14 +45,13 @@ class Generated:
 
 @dataclass(slots=True)
 class _State:
-    """Rows so far by sample index, and why issuing stopped."""
+    """Rows so far by sample index; `end`: the first sample that is not asked for, `cut`: the budget that kept one from it."""
 
     rows: dict[int, Row] = field(default_factory=dict)
-    tasks: set[asyncio.Task[bool]] = field(default_factory=set)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
     cut: BudgetCut | None = None
-    stopped: bool = False
+    end: int | None = None
     failures: int = 0
-    doom: Permanent | None = None
     batch: Batch | None = None
     error: BaseException | None = None
     woken: asyncio.Future[None] | None = None
@@ -69,8 +67,9 @@ class Generation:
         self.digest = operation.digest()
         self.endpoint = run.bindings.endpoint(operation.role, run.strategy.name)
         self.scope = run.books.scope_of(self.key.path)
-        self.first_ordinal = run.take_ordinals(operation.role, operation.n or 0)
-        self.state = _State()
+        # A stream's place was taken when it was started: its task may run later, and at another time in a resume.
+        self.first_ordinal = run.take_ordinals(operation.role, operation.n or 0) if stream is None else stream.first_ordinal
+        self.state = _State(end=operation.n)
         self.order = self._order()
         self._bounds: dict[int, int] = {}
 
@@ -79,8 +78,9 @@ class Generation:
         self._check()
         deadline = self.run.books.deadline(self.scope)
         try:
+            self._replay()
             async with asyncio.timeout_at(deadline):
-                await self._issue()
+                await self._issue(deadline)
                 await self._until_under_way(0)
         except TimeoutError:
             await self._stop_tasks()
@@ -103,24 +103,43 @@ class Generation:
                 where=f"strategy {self.run.strategy.name}",
             )
 
-    async def _issue(self) -> None:
-        wanted, index = self.operation.n, 0
-        width = self._width()
-        while not self.state.stopped and (wanted is None or index < wanted):
-            row = self._recorded(index)
-            if row is not None:
-                self._replayed(index, row)
+    def _replay(self) -> None:
+        """Take all that the journal holds of this operation, whether or not the samples before it arrived."""
+        for row in self.run.recorded_samples(self.key):
+            if row.digest != self.digest:
+                raise JournalMismatch(
+                    f"the journal's {self.key} was another operation: the code of strategy {self.run.strategy.name}, its "
+                    "prompts or its settings changed since; take a new journal",
+                    field="code",
+                )
+            self.state.rows[row.index] = row
+            self.state.cut = self.state.cut or row.cut
+            if row.state == "refused":
+                self.state.end = row.index
+
+    async def _issue(self, deadline: float | None) -> None:
+        state, index, width = self.state, 0, self._width()
+        while state.end is None or index < state.end:
+            if index in state.rows:
                 index += 1
                 continue
             if self.stream is not None and self.stream.was_left:
                 return
+            if deadline is not None and asyncio.get_running_loop().time() >= deadline:
+                raise TimeoutError
+            if self.operation.n is None and state.failures >= HOPELESS_RUN:
+                self._refuse(index, reason=f"{state.failures} samples failed in a row")
+                return
             window = max(WINDOW, 2 * self.endpoint.limiter.limit)
-            if len(self.state.tasks) >= window:
+            if len(state.tasks) >= window:
                 await self._until_under_way(window // 2)
                 continue
-            end = index + width if wanted is None else min(index + width, wanted)
-            indices = list(itertools.takewhile(lambda i: self._recorded(i) is None, range(index, end)))
-            index += await self._send(indices)
+            end = index + width if state.end is None else min(index + width, state.end)
+            index += await self._send(list(itertools.takewhile(lambda i: i not in state.rows, range(index, end))))
+
+    def _refuse(self, index: int, **columns: Any) -> None:
+        self._arrived(Row(self.key.path, self.key.seq, index, "refused", self.digest, **columns))
+        self.state.end = index
 
     async def _send(self, indices: list[int]) -> int:
         """Reserve and launch one request; returns how many samples it is for. Stops issuing when nothing fits."""
@@ -133,21 +152,15 @@ class Generation:
                 if len(indices) > 1:
                     indices = indices[: len(indices) // 2]
                     continue
-                self.state.cut, self.state.stopped = cut, True
-                self._arrived(batch.row(indices[0], "refused", NOTHING, reason=str(cut)))
+                self._refuse(indices[0], reason=str(cut), meta=cut_meta(cut))
                 return 0
         self.state.batch = batch
-        task = asyncio.create_task(self._fulfil(batch, grant))
+        task = asyncio.create_task(self.endpoint.fulfil(batch, grant))
         self.state.tasks.add(task)
         task.add_done_callback(self._task_ended)
+        # A task that was cancelled before it first ran has not settled: then nothing was sent.
+        task.add_done_callback(lambda _: self.endpoint.ledger.settle(grant, samples=0, calls=0))
         return len(indices)
-
-    async def _fulfil(self, batch: Batch, grant: Grant) -> bool:
-        try:
-            return await self.endpoint.fulfil(batch, grant)
-        finally:
-            # A task that was cancelled before it first ran has not settled: then nothing was sent.
-            self.endpoint.ledger.settle(grant, samples=0, calls=0)
 
     def _width(self) -> int:
         """Samples per request: more than one only where the backend shares the prompt and nothing is streamed."""
@@ -164,9 +177,9 @@ class Generation:
             arrived=self._arrived,
             spent=self.run.books.spend,
             sent=self._sent,
-            doomed=lambda: self.state.doom,
             watch=None if stream is None else stream.watch,
             seen_tokens=lambda: 0 if stream is None else stream.tokens,
+            left=lambda: stream is not None and stream.left,
         )
 
     def _batch(self, indices: list[int]) -> Batch:
@@ -184,7 +197,7 @@ class Generation:
         )
         if run.resumed:
             for index in indices:
-                batch.costs[index] = run.lost_before(self.key, index, self.endpoint.prices)
+                batch.costs[index] = run.lost_before(self.key, index)
         return batch
 
     def _bound(self, index: int) -> int:
@@ -194,39 +207,17 @@ class Generation:
             self._bounds[at] = self.endpoint.backend.prompt_bound(self.operation.prompts[at])
         return self._bounds[at]
 
-    def _sent(self, first: int, samples: int, prompt: int, max_tokens: int) -> None:
+    def _sent(self, first: int, prompt: int, completion: int, usd: float | None) -> None:
         if self.stream is not None:
             self.stream.restart()
-        self.run.journal.add_sent(self.run.name, self.key.sample(first), self.digest, samples, prompt, max_tokens)
+        self.run.journal.add_sent(self.run.name, self.key.sample(first), self.digest, prompt, completion, usd)
 
     def _arrived(self, row: Row) -> None:
-        self.state.rows[row.index] = row
         self.run.journal.add_sample(self.run.name, row)
-        self._noticed(row)
-
-    def _noticed(self, row: Row) -> None:
-        self.state.failures = self.state.failures + 1 if row.state == "failed" else 0
-        if self.operation.n is None and self.state.failures >= HOPELESS_RUN:
-            self.state.stopped = True
-
-    def _recorded(self, index: int) -> Row | None:
-        row = self.run.recorded_sample(self.key, index) if self.run.resumed else None
-        if row is not None and row.digest != self.digest:
-            raise JournalMismatch(
-                f"the journal's {self.key} was another operation: the code of strategy {self.run.strategy.name}, its prompts or "
-                "its settings changed since; take a new journal",
-                field="code",
-            )
-        return row
-
-    def _replayed(self, index: int, row: Row) -> None:
-        """Take an outcome from the journal, and charge it as it was charged then."""
-        self.state.rows[index] = row
-        self.run.books.charge(self.scope, row.usage)
-        self._noticed(row)
-        if row.state == "refused":
-            self.state.stopped = True
-            self.state.cut = BudgetCut(self.scope.name, "samples", row.reason, path=self.scope.path)
+        if row.state != "paid":
+            self.state.rows[row.index] = row
+            self.state.cut = self.state.cut or row.cut
+            self.state.failures = self.state.failures + 1 if row.state == "failed" else 0
 
     async def _until_under_way(self, count: int) -> None:
         """Wait until at most so many requests are under way. Raises what a request raised that is no sample's own failure."""
@@ -237,17 +228,13 @@ class Generation:
         if state.error is not None:
             raise state.error
 
-    def _task_ended(self, task: asyncio.Task[bool]) -> None:
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
         state = self.state
         state.tasks.discard(task)
         if not task.cancelled():
             error = task.exception()
             if error is not None:
                 state.error = state.error or error
-            elif task.result():
-                state.cut = state.cut or BudgetCut(self.scope.name, "tokens", path=self.scope.path)
-        if self.endpoint.broken is not None:
-            state.stopped, state.doom = True, self.endpoint.broken
         if state.woken is not None and not state.woken.done() and (state.error or len(state.tasks) <= state.wake_at):
             state.woken.set_result(None)
 
@@ -262,10 +249,8 @@ class Generation:
         stream, batch = self.stream, self.state.batch
         if stream is None or batch is None or 0 in self.state.rows:
             return
-        if stream.tokens or stream.text:
-            delivered = Usage(samples=1)
-            self.run.books.charge(self.scope, delivered)
-            cost = batch.costs.get(0, NOTHING) + delivered
+        cost = batch.costs.get(0, NOTHING)
+        if cost.samples:  # the endpoint charged what had arrived as a sample
             row = batch.row(0, "ok", cost, text=stream.text, finish="cancelled", tokens=stream.tokens)
             self._arrived(row)
             left = row.outcome(self.run.name)
@@ -281,9 +266,7 @@ class Generation:
         samples = Samples(items, failed, self.state.cut is not None and not filled)
         error: OutthinkError | Cut | None = None
         if len(items) < self.operation.quorum:
-            if self.state.doom is not None:
-                error = self.state.doom
-            elif self.state.cut is not None and not items:
+            if self.state.cut is not None and not items:
                 error = self.state.cut
             else:
                 error = QuorumNotMet(self.operation.quorum, items, [each.reason for each in failed])

@@ -7,11 +7,12 @@ once are the session's.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Coroutine
 from dataclasses import replace
 from typing import Any
 
-from outthink.core.budget import NOTHING, Prices, Usage
+from outthink.core.budget import NOTHING, Usage
 from outthink.core.coroutine import end, foreign
 from outthink.core.errors import (
     BudgetCut,
@@ -20,6 +21,8 @@ from outthink.core.errors import (
     InternalError,
     JournalMismatch,
     OutthinkError,
+    Permanent,
+    RunError,
     UsageError,
 )
 from outthink.core.key import Key
@@ -37,7 +40,7 @@ from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
 from outthink.runtime.races import Races
 from outthink.runtime.roles import answer_invoke
-from outthink.runtime.rows import Outcome, Row
+from outthink.runtime.rows import Outcome, Row, clean
 from outthink.runtime.spec import Bindings, RunSpec
 from outthink.runtime.streams import Stream
 
@@ -58,13 +61,13 @@ class Interpreter:
     ) -> None:
         self.spec, self.strategy, self.bindings = spec, strategy, bindings
         self.journal, self._keep_samples = journal, keep_samples
-        self.name, self.seed, self.ordinal = spec.name, spec.seed, spec.ordinal
+        self.name, self.seed, self.ordinal = clean(spec.name), spec.seed, spec.ordinal
         self.problem = spec.problem
         self.logprobs = bindings.logprob_need()
         self.scoring_calls = any(verifier.roles for verifier in bindings.verifiers.values())
         self._recorded = journal.recorded(self.name)
-        before = self._recorded.wall_seconds if self._recorded is not None else 0.0
-        self.books = Books(spec.budget, around, ledger, before)
+        self._lost = dict(self._recorded.sent) if self._recorded is not None else {}
+        self.books = Books(spec.budget, around, ledger, self._recorded)
         self.races = Races(self)
         self._ordinals: dict[str, int] = {}
         self._samples: dict[Key, Sample] = {}
@@ -75,10 +78,11 @@ class Interpreter:
     async def run(self) -> Result:
         """Carry the run out and say what came of it.
 
-        A strategy that fails, or a budget that ends it, gives a Result with a reason; UsageError and InternalError are raised.
+        A strategy that fails, or a budget that ends it, gives a Result with a reason. UsageError, InternalError and a backend
+        that would refuse everything (a bad key) are raised: the journal can be resumed when that is mended.
         Being cancelled frees everything that the run had under way and leaves its journal resumable.
         """
-        self.journal.begin(self.name)
+        self.journal.begin(self.name, lambda: self.books.wall_seconds)
         stop, reason, selection = Stop.FINISHED, "", None
         try:
             body = self.strategy.start(Run(self), self.problem.without_gold(), self.spec.parameters)
@@ -93,17 +97,20 @@ class Interpreter:
             await self.races.leave_all(record=False)
             raise
         except OutthinkError as error:
+            if isinstance(error, Permanent) and error.hopeless:
+                await self.races.leave_all(record=False)
+                raise
             stop, reason, selection = Stop.FAILED, str(error), self._best()
         except Exception as error:  # noqa: BLE001  # a third party's strategy may raise anything: only its own run fails
             stop, selection = Stop.FAILED, self._best()
             reason = f"strategy {self.strategy.name} raised {type(error).__name__}: {error}"
         except BaseException:
             await self.races.leave_all(record=False)
-            self.journal.end(self.name, Stop.CANCELLED, None, self.books.wall_seconds)
+            self.journal.end(self.name, Stop.CANCELLED, None)
             raise
         await self.races.leave_all(record=True)
         answer = selection.answer if selection is not None else None
-        self.journal.end(self.name, stop, answer, self.books.wall_seconds)
+        self.journal.end(self.name, stop, answer)
         return self._result(selection, stop, reason)
 
     async def drive(self, body: Coroutine[Any, Any, Any]) -> Any:
@@ -146,9 +153,7 @@ class Interpreter:
         """The outcome of an operation, from the journal or its role, journalled and not yet delivered."""
         if isinstance(operation, Generate):
             return await Generation(self, operation, stream).carry_out()
-        digest, found = operation.digest(), self.recorded_outcome(operation.key)
-        if found is not None and found.digest != digest:
-            raise JournalMismatch(f"the journal's {operation.key} was another operation: the code changed", field="code")
+        digest, found = operation.digest(), self.recorded_outcome(operation)
         if isinstance(operation, Invoke):
             value = found.value if found is not None else await answer_invoke(self, operation)
             if found is None:
@@ -165,11 +170,17 @@ class Interpreter:
     async def _score(self, operation: Score) -> list[float | None]:
         """Step the verifier like a strategy: its own operations are charged and journalled one by one."""
         verifier = self.bindings.verifier(operation.role, self.strategy.name)
-        scores = await self.drive(verifier.score(Run(self, _inside(operation.key)), operation.problem, operation.samples))
-        if len(scores) != len(operation.samples):
-            raise InternalError(f"verifier {verifier.name} gave {len(scores)} scores for {len(operation.samples)} samples")
+        try:
+            scores = await self.drive(verifier.score(Run(self, _inside(operation.key)), operation.problem, operation.samples))
+            numbers = [None if score is None else float(score) for score in scores]
+        except OutthinkError:
+            raise
+        except Exception as error:
+            raise RunError(f"verifier {verifier.name} raised {type(error).__name__}: {error}") from error
+        if len(numbers) != len(operation.samples):
+            raise RunError(f"verifier {verifier.name} gave {len(numbers)} scores for {len(operation.samples)} samples")
         # NaN and infinities would poison every comparison: to a strategy they are "can't say".
-        return [score if score is not None and abs(score) < float("inf") else None for score in scores]
+        return [number if number is not None and math.isfinite(number) else None for number in numbers]
 
     def deliver(self, path: tuple[int, ...], outcome: Any) -> Any:
         """Commit, enter what an outcome cost into the books, and hand it over; raises where too little arrived."""
@@ -209,24 +220,21 @@ class Interpreter:
         """Whether the journal knew this run before."""
         return self._recorded is not None
 
-    def recorded_sample(self, key: Key, index: int) -> Row | None:
-        """What the journal holds of a sample."""
-        return self._recorded.samples.get((key.path, key.seq, index)) if self._recorded is not None else None
+    def recorded_samples(self, key: Key) -> list[Row]:
+        """What the journal holds of a Generate, in order."""
+        return self._recorded.of(key.path, key.seq) if self._recorded is not None else []
 
-    def recorded_outcome(self, key: Key) -> Outcome | None:
-        """What the journal holds of an operation that is no sample."""
-        return self._recorded.outcomes.get((key.path, key.seq)) if self._recorded is not None else None
-
-    def lost_before(self, key: Key, index: int, prices: Prices | None) -> Usage:
-        """What attempts may have cost that were sent before a crash and have no outcome; told and charged once."""
-        found = NOTHING
-        for row in self._recorded.sent.pop((key.path, key.seq, index), []) if self._recorded is not None else ():
-            most = row.usage
-            usd = prices.usd(most.unknown_prompt_tokens, 0, most.unknown_completion_tokens) if prices is not None else None
-            found += replace(most, usd=usd)
-        if found is not NOTHING:
-            self.books.charge(self.books.scope_of(key.path), found)
+    def recorded_outcome(self, operation: Operation) -> Outcome | None:
+        """What the journal holds of an operation that is no sample. Raises JournalMismatch where it holds another one's."""
+        key = operation.key
+        found = self._recorded.outcomes.get((key.path, key.seq)) if self._recorded is not None else None
+        if found is not None and found.digest != operation.digest():
+            raise JournalMismatch(f"the journal's {key} was another operation: code changed; take a new journal", field="code")
         return found
+
+    def lost_before(self, key: Key, index: int) -> Usage:
+        """What attempts cost, or may have cost, that were sent before a crash and have no outcome; told once, charged already."""
+        return sum((row.usage for row in self._lost.pop((key.path, key.seq, index), [])), NOTHING)
 
     def _best(self) -> Selection | None:
         return self.books.offers[-1].selection if self.books.offers else None
@@ -234,7 +242,7 @@ class Interpreter:
     def _result(self, selection: Selection | None, stop: Stop, reason: str) -> Result:
         seeded = all(endpoint.backend.capabilities.seed for endpoint in self.bindings.endpoints.values())
         timed = self.spec.budget.seconds is not None
-        total = self.books.total
+        total, usd = self.books.total, self.books.total.usd
         return Result(
             problem_id=self.problem.id,
             strategy=self.strategy.name,
@@ -242,7 +250,8 @@ class Interpreter:
             selection=selection,
             stop=stop,
             reason=reason,
-            usage=replace(total, seconds=round(total.seconds, 9)),  # a sum of floats depends on the order of arrival
+            # A sum of floats depends on the order of arrival.
+            usage=replace(total, seconds=round(total.seconds, 9), usd=None if usd is None else round(usd, 12)),
             wall_seconds=self.books.wall_seconds,
             offers=tuple(self.books.offers),
             samples=tuple(self._samples[key] for key in sorted(self._samples, key=_order)),

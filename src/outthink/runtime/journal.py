@@ -7,7 +7,8 @@ kill -9; a power loss may lose the last group.
 Commits run on the event loop's own thread: with WAL they only copy pages to the file cache (tens of microseconds), less
 than handing rows to another thread costs. What can block, moving the WAL into the file, runs on a thread of its own.
 
-Only storage lives here: what a row means for a run is the interpreter's. A reader needs no lock: see `read_rows`.
+Only writing and resuming live here: what a row means for a run is the interpreter's, and who only reads a file finds what it
+needs in `recorded`.
 """
 
 from __future__ import annotations
@@ -16,37 +17,22 @@ import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
+from outthink.core.budget import NOTHING, Usage
 from outthink.core.errors import BadInput, JournalDamaged, JournalLocked, JournalMismatch
 from outthink.core.key import Key
-from outthink.runtime.rows import COLUMNS, SCHEMA, Outcome, Row, from_row, sent_row, to_row
+from outthink.runtime.recorded import BROKEN, NOTES, Recorded
+from outthink.runtime.rows import COLUMNS, SCHEMA, Outcome, Row, clean, from_row, sent_row, to_row
 
 VERSION = 1
 GROUP_SECONDS = 0.005
 CHECKPOINT_ROWS = 20_000
-NOTES = "notes"
+_UNWRITABLE = (sqlite3.Error, ValueError, OverflowError)
 _INSERT = f"INSERT INTO samples ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
-
-
-@dataclass(slots=True)
-class Recorded:
-    """What a journal holds of one run.
-
-    samples:  final rows by (path, seq, index)
-    sent:     attempts that were sent and have no outcome, by (path, seq, index): they may have cost something
-    outcomes: of all other operations, by (path, seq)
-    wall_seconds: time the run took before
-    """
-
-    samples: dict[tuple[tuple[int, ...], int, int], Row]
-    sent: dict[tuple[tuple[int, ...], int, int], list[Row]]
-    outcomes: dict[tuple[tuple[int, ...], int], Outcome]
-    wall_seconds: float = 0.0
 
 
 class Journal:
@@ -57,6 +43,8 @@ class Journal:
         self._db: sqlite3.Connection | None = None
         self._lock: Any = None
         self._runs: dict[str, int] = {}
+        self._clocks: dict[str, Callable[[], float]] = {}
+        self._touched: set[str] = set()
         self._samples: list[tuple[object, ...]] = []
         self._outcomes: list[tuple[object, ...]] = []
         self._timer: asyncio.TimerHandle | None = None
@@ -92,27 +80,33 @@ class Journal:
             raise
 
     def _connect(self, header: Mapping[str, Any], notes: Mapping[str, Any]) -> bool:
+        wanted = {"version": VERSION, **json.loads(json.dumps(header))}
         try:
             self._db = db = sqlite3.connect(self.path or "", isolation_level=None)
+            # Asked before anything is written: the file may be somebody else's database.
+            new = not db.execute("SELECT name FROM sqlite_master").fetchall()
+            found = {} if new else {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM header")}
             db.execute("PRAGMA journal_mode=WAL")
             db.execute("PRAGMA synchronous=NORMAL")
             db.execute("PRAGMA wal_autocheckpoint=0")
-            db.executescript(SCHEMA)
-            found = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM header")}
-        except (sqlite3.DatabaseError, ValueError) as error:
-            raise JournalDamaged(f"{self.path} is no journal of ours or is broken: {error}") from None
-        wanted = {"version": VERSION, **json.loads(json.dumps(header))}
-        if not found:
-            rows = [(name, json.dumps(value)) for name, value in (*wanted.items(), (NOTES, notes))]
-            db.executemany("INSERT INTO header (name, value) VALUES (?, ?)", rows)
-            return False
+            if new:
+                rows = [(name, json.dumps(value)) for name, value in (*wanted.items(), (NOTES, notes))]
+                db.executescript(f"BEGIN; {SCHEMA}")
+                db.executemany("INSERT INTO header (name, value) VALUES (?, ?)", rows)
+                db.execute("COMMIT")
+                return False
+        except BROKEN as error:
+            raise self._damaged(error) from None
         for name in dict.fromkeys([*wanted, *found]):
             if name != NOTES and found.get(name) != wanted.get(name):
                 raise JournalMismatch(_difference(self.path, name, found.get(name), wanted.get(name)), field=name)
-        # Made late: a fresh journal only appends, and an index would cost every insert.
-        db.execute("CREATE INDEX IF NOT EXISTS samples_of_run ON samples (run)")
-        db.execute("CREATE INDEX IF NOT EXISTS outcomes_of_run ON outcomes (run)")
-        self._runs = dict(db.execute("SELECT name, id FROM runs"))
+        try:
+            # Made late: a fresh journal only appends, and an index would cost every insert.
+            db.execute("CREATE INDEX IF NOT EXISTS samples_of_run ON samples (run)")
+            db.execute("CREATE INDEX IF NOT EXISTS outcomes_of_run ON outcomes (run)")
+            self._runs = dict(db.execute("SELECT name, id FROM runs"))
+        except BROKEN as error:
+            raise self._damaged(error) from None
         return bool(self._runs)
 
     def recorded(self, run: str) -> Recorded | None:
@@ -121,59 +115,72 @@ class Journal:
         if self._db is None or number is None:
             return None
         found = Recorded({}, {}, {})
-        (found.wall_seconds,) = self._db.execute("SELECT wall_seconds FROM runs WHERE id = ?", (number,)).fetchone()
         try:
+            (found.wall_seconds,) = self._db.execute("SELECT wall_seconds FROM runs WHERE id = ?", (number,)).fetchone()
             for values in self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM samples WHERE run = ? ORDER BY rowid", (number,)):
                 row = from_row(values)
                 at = (row.path, row.seq, row.index)
                 if row.state == "sent":
                     found.sent.setdefault(at, []).append(row)
+                elif row.state == "paid":
+                    found.sent[at] = [row]
                 else:
                     found.samples[at] = row
-                    found.sent.pop(at, None)
+                    if row.state != "refused":
+                        found.sent.pop(at, None)
             query = "SELECT path, seq, kind, digest, value FROM outcomes WHERE run = ? ORDER BY rowid"
             for path, seq, kind, digest, value in self._db.execute(query, (number,)):
                 place = tuple(int(part) for part in path.split(".")) if path else ()
                 found.outcomes[place, seq] = Outcome(kind, digest, json.loads(value))
-        except (ValueError, TypeError, KeyError) as error:
+        except BROKEN as error:
             raise JournalDamaged(f"{self.path} holds a row of run {run} that can't be read: {error}") from None
         return found
 
-    def begin(self, run: str) -> None:
-        """Make a run known before its first row."""
-        if self._db is not None and run not in self._runs:
-            self._runs[run] = len(self._runs) + 1
-            self._db.execute("INSERT INTO runs (id, name) VALUES (?, ?)", (self._runs[run], run))
+    def usage(self) -> Usage:
+        """Everything that all its runs spent or may have spent."""
+        recorded = (self.recorded(run) for run in self._runs)
+        return sum((each.usage() for each in recorded if each is not None), NOTHING)
 
-    def end(self, run: str, state: str, answer: str | None, wall_seconds: float) -> None:
+    def begin(self, run: str, clock: Callable[[], float]) -> None:
+        """Make a run known before its first row; `clock` says its wall seconds, which are kept with each group."""
+        if self._db is None:
+            return
+        self._clocks[run] = clock
+        if run not in self._runs:
+            self._write("INSERT INTO runs (id, name) VALUES (?, ?)", [(len(self._runs) + 1, run)])
+            self._runs[run] = len(self._runs) + 1
+
+    def end(self, run: str, state: str, answer: str | None) -> None:
         """Note how a run ended, and how long it took over all resumes."""
         if self._db is not None:
             self.flush()
-            values = (state, answer, wall_seconds, self._runs[run])
-            self._db.execute("UPDATE runs SET state = ?, answer = ?, wall_seconds = ? WHERE id = ?", values)
+            values = (state, None if answer is None else clean(answer), self._clocks.pop(run)(), self._runs[run])
+            self._write("UPDATE runs SET state = ?, answer = ?, wall_seconds = ? WHERE id = ?", [values])
 
     def add_sample(self, run: str, row: Row) -> None:
         """Append a sample's row; committed with its group."""
         if self._db is not None:
             self._samples.append(to_row(self._runs[run], row))
-            self._schedule()
+            self._schedule(run)
 
-    def add_sent(self, run: str, key: Key, digest: str, samples: int, prompt: int, max_tokens: int) -> None:
+    def add_sent(
+        self, run: str, key: Key, digest: str, prompt: int, completion: int, usd: float | None
+    ) -> None:
         """Append that an attempt at a sample, and those after it in its request, left: all of it may have been spent.
 
-        samples, prompt, max_tokens: how many it asks for, most prompt tokens, most completion tokens of each
+        prompt, completion, usd: most tokens and money that it can take
         """
         if self._db is not None:
-            self._samples.append(sent_row(self._runs[run], key, digest, samples, prompt, max_tokens))
-            self._schedule()
+            self._samples.append(sent_row(self._runs[run], key, digest, prompt, completion, usd))
+            self._schedule(run)
 
     def add_outcome(self, run: str, key: Key, kind: str, digest: str, value: object) -> None:
         """Append the outcome of another operation (plain JSON); committed with its group."""
         if self._db is not None:
-            text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+            text = clean(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
             path = ".".join(map(str, key.path))
             self._outcomes.append((self._runs[run], path, key.seq, kind, digest, text))
-            self._schedule()
+            self._schedule(run)
 
     def flush(self) -> None:
         """Commit everything that was added. Raises JournalDamaged when the file can't be written (a full disk)."""
@@ -182,27 +189,42 @@ class Journal:
             self._timer = None
         if self._db is None or not (self._samples or self._outcomes):
             return
-        samples, self._samples = self._samples, []
-        outcomes, self._outcomes = self._outcomes, []
+        walls = [(self._clocks[run](), self._runs[run]) for run in self._touched if run in self._clocks]
         try:
             self._db.execute("BEGIN")
-            self._db.executemany(_INSERT, samples)
-            self._db.executemany("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", outcomes)
+            self._db.executemany(_INSERT, self._samples)
+            self._db.executemany("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", self._outcomes)
+            self._db.executemany("UPDATE runs SET wall_seconds = ? WHERE id = ?", walls)
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            self._samples, self._outcomes = samples + self._samples, outcomes + self._outcomes
+        except _UNWRITABLE as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise JournalDamaged(f"{self.path} can't be written: {error}") from None
-        self._since_checkpoint += len(samples) + len(outcomes)
+        self._since_checkpoint += len(self._samples) + len(self._outcomes)
+        self._samples, self._outcomes, self._touched = [], [], set()
         if self._since_checkpoint > CHECKPOINT_ROWS and (self._checkpoint is None or not self._checkpoint.is_alive()):
             self._since_checkpoint = 0
             self._checkpoint = threading.Thread(target=_move_wal, args=(self.path,), daemon=True)
             self._checkpoint.start()
 
-    def _schedule(self) -> None:
+    def _schedule(self, run: str) -> None:
+        self._touched.add(run)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(GROUP_SECONDS, self.flush)
+            self._timer = asyncio.get_running_loop().call_later(GROUP_SECONDS, self._flush_group)
+
+    def _flush_group(self) -> None:
+        with suppress(JournalDamaged):  # its rows wait: whoever is to be told of one of them meets the error
+            self.flush()
+
+    def _write(self, statement: str, rows: list[tuple[object, ...]]) -> None:
+        assert self._db is not None  # asked by whoever calls
+        try:
+            self._db.executemany(statement, rows)
+        except _UNWRITABLE as error:
+            raise JournalDamaged(f"{self.path} can't be written: {error}") from None
+
+    def _damaged(self, error: Exception) -> JournalDamaged:
+        return JournalDamaged(f"{self.path} is no journal of ours or is broken: {error}")
 
     def close(self) -> None:
         """Commit and close; harmless twice."""
@@ -217,46 +239,6 @@ class Journal:
             if self._lock is not None:
                 self._lock.release()
                 self._lock = None
-
-
-def read_header(path: str | Path) -> dict[str, Any]:
-    """The header of a journal file. Raises BadInput where there is no file, JournalDamaged where it is no journal."""
-    with closing(_reader(path)) as db:
-        try:
-            return {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM header")}
-        except (sqlite3.DatabaseError, ValueError) as error:
-            raise JournalDamaged(f"{path} is no journal of ours or is broken: {error}") from None
-
-
-def read_rows(path: str | Path) -> Iterator[tuple[str, Row]]:
-    """Every final sample row with its run's name, in order of arrival, also while a run is writing."""
-    with closing(_reader(path)) as db:
-        try:
-            names = dict(db.execute("SELECT id, name FROM runs"))
-            for values in db.execute(f"SELECT {', '.join(COLUMNS)} FROM samples WHERE state != 'sent' ORDER BY rowid"):
-                yield names[values[0]], from_row(values)
-        except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as error:
-            raise JournalDamaged(f"{path} is no journal of ours or is broken: {error}") from None
-
-
-def read_outcomes(path: str | Path, kind: str) -> Iterator[tuple[str, str, int, Any]]:
-    """(run, path, seq, value) of every outcome of one kind, in order of arrival."""
-    query = (
-        "SELECT runs.name, outcomes.path, outcomes.seq, outcomes.value FROM outcomes JOIN runs ON runs.id = outcomes.run "
-        "WHERE kind = ? ORDER BY outcomes.rowid"
-    )
-    with closing(_reader(path)) as db:
-        try:
-            for name, place, seq, value in db.execute(query, (kind,)):
-                yield name, place, seq, json.loads(value)
-        except (sqlite3.DatabaseError, ValueError) as error:
-            raise JournalDamaged(f"{path} is no journal of ours or is broken: {error}") from None
-
-
-def _reader(path: str | Path) -> sqlite3.Connection:
-    if not Path(path).is_file():
-        raise BadInput("there is no such file", where=f"journal {path}")
-    return sqlite3.connect(path)
 
 
 def _move_wal(path: Path | None) -> None:

@@ -15,7 +15,7 @@ import asyncio
 import heapq
 from dataclasses import dataclass
 
-from outthink.core.budget import Budget, Prices
+from outthink.core.budget import Budget, Prices, Usage
 from outthink.core.errors import BudgetCut
 
 SAMPLES, CALLS, PROMPT, COMPLETION, TOKENS, USD = range(6)
@@ -168,12 +168,12 @@ class Ledger:
                 self._wake(scope)
         return overrun
 
-    def charge(self, scope: Scope, amounts: Amounts) -> None:
-        """Charge what was spent outside any grant: outcomes that a journal already holds."""
-        if scope.bounded:
-            for each in scope.chain:
-                for i in range(6):
-                    each.used[i] += amounts[i]
+    def charge(self, scope: Scope, usage: Usage) -> None:
+        """Charge one scope, not those around it, what was spent before it was made: what a journal holds."""
+        prompt = usage.prompt_tokens + usage.unknown_prompt_tokens
+        completion = usage.completion_tokens + usage.unknown_completion_tokens
+        spent = (usage.samples, usage.calls, prompt, completion, prompt + completion, usage.usd or 0.0)
+        scope.used = [used + more for used, more in zip(scope.used, spent, strict=True)]
 
     def _granted(self, scope: Scope, ask: Ask, max_tokens: int) -> Grant:
         amounts = ask.amounts(max_tokens)

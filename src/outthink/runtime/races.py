@@ -40,10 +40,14 @@ class Races:
         """Begin, and don't wait."""
         if operation.key in self._streams:
             raise InternalError(f"{operation.key} was started twice")
-        found = self.run.recorded_outcome(operation.key)
+        begun = operation.operation
+        found = self.run.recorded_outcome(begun)
         stream = Stream(operation, self._woken, was_left=found is not None and found.kind == "left")
         self._streams[operation.key] = stream
-        stream.task = asyncio.create_task(self._carry_out(stream))
+        if isinstance(begun, Generate):
+            stream.first_ordinal = self.run.take_ordinals(begun.role, begun.n or 0)
+        if isinstance(begun, Generate) or not stream.was_left:
+            stream.task = asyncio.create_task(self._carry_out(stream))
         return stream.handle
 
     async def next(self, operation: Next) -> Event:
@@ -52,8 +56,8 @@ class Races:
         if not streams:
             raise InternalError(f"{operation.key} waits for nothing: its handles ended or were never started")
         self.raced = self.raced or len(streams) > 1
-        found = self.run.recorded_outcome(operation.key)
-        if found is not None and found.kind == "event":
+        found = self.run.recorded_outcome(operation)
+        if found is not None:
             return await self._again(streams, found.value)
         live = [stream for stream in streams if not stream.was_left]
         async with self.run.books.timed(operation.key.path):
@@ -77,6 +81,8 @@ class Races:
 
     async def leave_all(self, *, record: bool) -> None:
         """The run is over. With `record` what was under way is final; without, a resume begins it again."""
+        for stream in self._streams.values():
+            stream.leaving = record  # all at once: while one says what it had, the others needn't go on
         for stream in list(self._streams.values()):
             if record:
                 await self._leave(stream)
@@ -88,7 +94,7 @@ class Races:
     async def _carry_out(self, stream: Stream) -> None:
         try:
             stream.finish(await self.run.carry_out(stream.start.operation, stream))
-        except (OutthinkError, Cut) as error:
+        except (Exception, Cut) as error:  # noqa: BLE001  # whatever it is, the strategy is told: it may be waiting
             stream.finish(error=error)
 
     def _woken(self, stream: Stream) -> None:
@@ -104,8 +110,7 @@ class Races:
         if value["kind"] == EventKind.PARTIAL:
             sample = Sample(stream.handle.key.sample(0), value["text"], Finish.CANCELLED, value["tokens"])
             return Event(stream.handle, EventKind.PARTIAL, sample)
-        async with self.run.books.timed(stream.handle.key.path):
-            await asyncio.wait([stream.task])
+        await asyncio.wait([stream.task])
         assert stream.final is not None  # its task ended
         return self._delivered(stream, stream.final)
 
@@ -120,7 +125,7 @@ class Races:
     async def _leave(self, stream: Stream) -> Event:
         """End a stream for good, and note that it was left: a resume doesn't pay for the rest of it."""
         key, operation = stream.handle.key, stream.start.operation
-        if stream.final is None and isinstance(operation, Generate) and not stream.was_left:
+        if stream.final is None and not stream.was_left:
             self.run.journal.add_outcome(self.run.name, key, "left", operation.digest(), None)
         await stream.leave()
         self._streams.pop(key, None)

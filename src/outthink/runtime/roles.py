@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
 from typing import TYPE_CHECKING, Any
 
 from outthink.core.errors import BadInput, Lost, MissingRole, OracleRefused, OutthinkError
 from outthink.core.operation import Invoke
 from outthink.runtime.clock import real_time
+from outthink.runtime.rows import clean
 
 if TYPE_CHECKING:
     from outthink.runtime.interpreter import Interpreter
@@ -40,8 +42,13 @@ async def answer_invoke(run: Interpreter, operation: Invoke) -> Any:
         raise BadInput(f"has no async method {operation.method!r}", where=f"role {operation.role}")
     try:
         async with run.books.timed(operation.key.path):
-            return await method(**payload)
+            return plain(await method(**payload))
     except OutthinkError:
         raise
     except Exception as error:
         raise Lost(f"role {operation.role} failed: {type(error).__name__}: {error}") from error
+
+
+def plain(value: Any) -> Any:
+    """The value as a journal gives it back, so that a strategy sees the same before and after a resume (no tuples, no sets)."""
+    return json.loads(clean(json.dumps(value, ensure_ascii=False)))

@@ -8,15 +8,17 @@ import struct
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from outthink.core.budget import NOTHING, Usage
+from outthink.core.errors import BudgetCut
 from outthink.core.key import Key
 from outthink.core.logprobs import Logprobs
 from outthink.core.sample import Failure, Finish, Sample
 
-State = Literal["sent", "ok", "failed", "refused"]
-"""sent: an attempt left us; ok: a sample; failed: it never arrived; refused: a budget didn't admit it."""
+State = Literal["sent", "paid", "ok", "failed", "refused"]
+"""sent: an attempt left us; paid: it failed, and a resume should try again; ok: a sample; failed: it never arrived for good;
+refused: no more was asked for from here on (a budget didn't admit it, or it was hopeless)."""
 
 COLUMNS = (
     "run", "path", "seq", "sample", "state", "digest", "text", "finish", "reason", "tokens", "max_tokens",
@@ -60,8 +62,16 @@ class Row:
     usage: Usage = NOTHING
     prefix: str = ""
     summary: Mapping[str, float] = field(default_factory=dict)
-    meta: Mapping[str, object] = field(default_factory=dict)
+    meta: Mapping[str, Any] = field(default_factory=dict)
     logprobs: Logprobs | None = None
+
+    @property
+    def cut(self) -> BudgetCut | None:
+        """The budget that kept the sample from being asked for, or asked for again."""
+        if "cut" not in self.meta:
+            return None
+        scope, dimension, detail, path = self.meta["cut"]
+        return BudgetCut(scope, dimension, detail, path=None if path is None else tuple(path))
 
     def outcome(self, run: str) -> Sample | Failure:
         """What a strategy is told."""
@@ -77,20 +87,27 @@ def to_row(run: int, row: Row) -> tuple[object, ...]:
     """The columns of a row."""
     used = row.usage
     return (
-        run, ".".join(map(str, row.path)), row.seq, row.index, row.state, row.digest, _clean(row.text), row.finish,
-        _clean(row.reason), row.tokens, row.max_tokens,
+        run, ".".join(map(str, row.path)), row.seq, row.index, row.state, row.digest, clean(row.text), row.finish,
+        clean(row.reason), row.tokens, row.max_tokens,
         used.samples, used.calls, used.prompt_tokens, used.cached_tokens, used.completion_tokens, used.reasoning_tokens,
         used.unknown_prompt_tokens, used.unknown_completion_tokens, used.usd, used.seconds,
-        _clean(row.prefix), json.dumps(row.summary) if row.summary else None, json.dumps(row.meta) if row.meta else None,
+        clean(row.prefix), json.dumps(row.summary) if row.summary else None, json.dumps(row.meta) if row.meta else None,
         None if row.logprobs is None else packed(row.logprobs),
     )  # fmt: skip
 
 
-def sent_row(run: int, key: Key, digest: str, samples: int, prompt: int, max_tokens: int) -> tuple[object, ...]:
+def cut_meta(cut: BudgetCut) -> dict[str, Any]:
+    """What `Row.cut` is read from."""
+    return {"cut": [cut.scope, cut.dimension, cut.detail, cut.path]}
+
+
+def sent_row(
+    run: int, key: Key, digest: str, prompt: int, completion: int, usd: float | None
+) -> tuple[object, ...]:
     """The columns of an attempt that left: one call, and everything it may take is unknown."""
     return (
-        run, ".".join(map(str, key.path)), key.seq, key.index, "sent", digest, "", "", "", None, max_tokens,
-        0, 1, 0, 0, 0, 0, prompt, samples * max_tokens, None, 0.0, "", None, None, None,
+        run, ".".join(map(str, key.path)), key.seq, key.index, "sent", digest, "", "", "", None, 0,
+        0, 1, 0, 0, 0, 0, prompt, completion, usd, 0.0, "", None, None, None,
     )  # fmt: skip
 
 
@@ -98,6 +115,8 @@ def from_row(values: Sequence[Any]) -> Row:
     """A row from its columns. Raises ValueError, TypeError or KeyError for a broken one."""
     (_, path, seq, index, state, digest, text, finish, reason, tokens, max_tokens, *used) = values
     *usage, prefix, summary, meta, logprobs = used
+    if state not in get_args(State) or (state == "ok" and finish not in set(Finish)):
+        raise ValueError(f"{state!r} and {finish!r} are no state and end of a sample")
     return Row(
         tuple(int(part) for part in path.split(".")) if path else (),
         seq, index, state, digest, text, finish, reason, tokens, max_tokens, Usage(*usage), prefix,
@@ -109,9 +128,8 @@ def from_row(values: Sequence[Any]) -> Row:
 def packed(logprobs: Logprobs) -> bytes:
     """Log-probabilities as half floats after a head of three int32: tokens, alternatives, vocabulary."""
     values = [*logprobs.chosen, *logprobs.top]
-    return struct.pack(
-        f"<iii{len(values)}e", len(logprobs), logprobs.k, logprobs.vocabulary, *(v if v >= -65000 else -math.inf for v in values)
-    )
+    halves = (min(value, 0.0) if value >= -65000 else -math.inf for value in values)
+    return struct.pack(f"<iii{len(values)}e", len(logprobs), logprobs.k, logprobs.vocabulary, *halves)
 
 
 def unpacked(data: bytes) -> Logprobs:
@@ -121,6 +139,6 @@ def unpacked(data: bytes) -> Logprobs:
     return Logprobs(array("f", values[:tokens]), array("f", values[tokens:]), k, vocabulary)
 
 
-def _clean(text: str) -> str:
-    """SQLite stores UTF-8: a lone surrogate from a hostile server becomes a replacement character."""
+def clean(text: str) -> str:
+    """SQLite stores UTF-8: a lone surrogate from a hostile server becomes a question mark, for the strategy too."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()

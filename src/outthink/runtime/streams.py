@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from outthink.core.backend import Delta
-from outthink.core.errors import Cut, OutthinkError
+from outthink.core.errors import Cut
 from outthink.core.operation import Event, EventKind, Handle, Partial, Start
 from outthink.core.sample import Finish, Sample
+from outthink.runtime.rows import clean
 
 LEAVING_SECONDS = 1.0
 """How long a stream that is left may take to say what it had: then its request is simply closed."""
@@ -28,6 +29,7 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
         self.leaving = False
         self.was_left = was_left
+        self.first_ordinal = 0
         self.text = ""
         self.tokens = 0
         self.partial: Event | None = None
@@ -44,13 +46,18 @@ class Stream:
         """Whether partial samples were asked for."""
         return self.start.every is not None or self.start.rule is not None
 
+    @property
+    def left(self) -> bool:
+        """Whether the strategy left it when something had arrived: that is a sample."""
+        return self.leaving and bool(self.tokens or self.text)
+
     def restart(self) -> None:
         """A new attempt begins: nothing of an earlier one is part of the sample."""
         self.text, self.tokens, self._told, self.partial = "", 0, 0, None
 
     def watch(self, delta: Delta) -> bool:
         """Called by the backend with each piece, on the loop's thread or a thread of its own; True asks it to stop."""
-        self.text += delta.text
+        self.text += clean(delta.text)
         self.tokens += delta.tokens
         every, rule = self.start.every, self.start.rule
         due = every is not None and self.tokens - self._told >= every
@@ -64,7 +71,7 @@ class Stream:
                 self._loop.call_soon_threadsafe(self._post, event)
         return self.leaving
 
-    def finish(self, value: Any = None, error: OutthinkError | Cut | None = None) -> None:
+    def finish(self, value: Any = None, error: Exception | Cut | None = None) -> None:
         """The operation ended; nothing comes after this."""
         self.final = Event(self.handle, EventKind.DONE if error is None else EventKind.FAILED, value, error)
         self._wake(self)

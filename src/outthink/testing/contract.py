@@ -225,7 +225,7 @@ class StrategyContract:
 
 def _arrived(path: Path) -> int:
     """Samples whose outcome a journal holds."""
-    from outthink.runtime.journal import read_rows
+    from outthink.runtime.recorded import read_rows
 
     return sum(row.state == "ok" for _, row in read_rows(path))
 
