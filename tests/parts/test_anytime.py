@@ -16,13 +16,14 @@ from outthink.core.selection import Selection
 from outthink.parts.anytime import offered
 
 
-class Books:
+class Host:
     """The part of a host that offering needs."""
 
     name, seed = "run", 0
 
     def __init__(self, total: Usage) -> None:
         self.total = total
+        self.books = self
         self.offers: list[tuple[Selection, Usage]] = []
 
     def spent(self, path: tuple[int, ...]) -> Usage:
@@ -40,7 +41,7 @@ def usage(tokens: int) -> Usage:
 def test_offers_grow_to_everything_spent(tokens: list[int], judged: int) -> None:
     samples = Samples(tuple(Sample(Key("run", (), 0, at), "", Finish.EOS, usage=usage(n)) for at, n in enumerate(tokens)))
     own = sum((sample.usage for sample in samples), NOTHING)
-    books = Books(own + Usage(calls=len(tokens), completion_tokens=judged, seconds=0.5))
+    books = Host(own + Usage(calls=len(tokens), completion_tokens=judged, seconds=0.5))
     selections = [Selection(str(at)) for at in range(len(tokens))]
     assert offered(Run(books), samples, selections) == selections[-1]  # type: ignore[arg-type]
     assert [selection for selection, _ in books.offers] == selections
@@ -55,7 +56,7 @@ def test_offers_grow_to_everything_spent(tokens: list[int], judged: int) -> None
 
 def test_unknown_money_stays_unknown_and_no_samples_are_no_answer() -> None:
     samples = Samples((Sample(Key("run", (), 0, 0), "", Finish.EOS, usage=Usage(samples=1, usd=None)),))
-    books = Books(Usage(samples=1, calls=3, usd=None))
+    books = Host(Usage(samples=1, calls=3, usd=None))
     offered(Run(books), samples, [Selection("a")])  # type: ignore[arg-type]
     assert [used.usd for _, used in books.offers] == [None]
     assert offered(Run(books), Samples(()), []) == Selection(None)  # type: ignore[arg-type]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
-
-pytest.register_assert_rewrite("outthink.testing.contract")
+from typing import ClassVar
 
 from outthink.testing import exact
 from outthink.testing.contract import StrategyContract
 
 
 class TestContract(StrategyContract):
-    variants = {
+    variants: ClassVar = {
         "weighted_majority": [{"scale": "minmax"}],
         "self_certainty": [{"rule": "best"}],
         "self_refine": [{"scored": True}],
     }
-    alone = {"self_refine": {"iterations": 0}}
-    reached = {
+    alone: ClassVar = {"self_refine": {"iterations": 0}}
+    reached: ClassVar = {
         "single": lambda answers, scores, n: exact.majority(answers, 1),
         "majority": lambda answers, scores, n: exact.majority(answers, n),
         "weighted_majority-toy": lambda answers, scores, n: exact.weighted_majority(answers, scores, n),

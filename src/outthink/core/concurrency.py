@@ -91,7 +91,7 @@ class _Child(Generic[T]):
         self.end()
         handles, self.open = self.open, {}
         for handle in handles:
-            await Cancel(self.run.key(), handle)
+            await Cancel(self.run.wait_key(), handle)
 
 
 async def _each(run: Run, children: Sequence[_Child[T]], ended: Callable[[_Child[T]], bool]) -> None:
@@ -111,7 +111,7 @@ async def _each(run: Run, children: Sequence[_Child[T]], ended: Callable[[_Child
             if await settled(child):
                 return
         while waiting := [handle for child in children for handle in child.handles]:
-            event: Event = await Next(run.key(), tuple(waiting))
+            event: Event = await Next(run.wait_key(), tuple(waiting))
             child = by_handle[event.handle]
             await child.take(event)
             if await settled(child):

@@ -20,7 +20,7 @@ class Key:
 
     run:   the run's name, unique in a journal
     path:  spawn ordinals from the run to the child that asked, in each parent's program order; () is the run itself
-    seq:   the how-manieth operation of that child, from 0
+    seq:   the how-manieth operation of that child, from 0; below 0 the how-manieth wait or cancel, from -1
     index: the how-manieth sample of that operation, from 0; -1 names the operation itself
     """
 

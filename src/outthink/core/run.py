@@ -56,6 +56,7 @@ class Run:
         self._host = host
         self.path = path
         self._operations = 0
+        self._waits = 0
         self._children = 0
         self._generators = 0
         self._classes: list[str] = []
@@ -182,11 +183,11 @@ class Run:
 
     async def next(self, handles: Iterable[Handle]) -> Event:
         """The next event of any of these handles."""
-        return await Next(self.key(), tuple(handles))  # type: ignore[no-any-return]  # an operation awaits to Any
+        return await Next(self.wait_key(), tuple(handles))  # type: ignore[no-any-return]  # an operation awaits to Any
 
     async def cancel(self, handle: Handle) -> Event:
         """Leave something started: frees the server and delivers what had arrived (its tokens are charged)."""
-        return await Cancel(self.key(), handle)  # type: ignore[no-any-return]  # an operation awaits to Any
+        return await Cancel(self.wait_key(), handle)  # type: ignore[no-any-return]  # an operation awaits to Any
 
     # Children
 
@@ -215,6 +216,11 @@ class Run:
         from outthink.core.concurrency import race
 
         return await race(self, [(child := self.child(), body(child)) for body in bodies], accept)
+
+    def wait_key(self) -> Key:
+        """The key of the next Next or Cancel: counted apart, below 0, so that the pieces a stream came in move no seed."""
+        self._waits += 1
+        return Key(self._host.name, self.path, -self._waits)
 
     def key(self) -> Key:
         """The key of the next operation; counts."""

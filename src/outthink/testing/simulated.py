@@ -61,6 +61,10 @@ class Faults:
     broken: frozenset[int] = frozenset()
 
 
+CALM = Faults()
+STEADY = Pace()
+
+
 class SimulatedBackend:
     """A backend over a world.
 
@@ -78,8 +82,8 @@ class SimulatedBackend:
         *,
         name: str = "simulated",
         seed: int = 0,
-        pace: Pace = Pace(),
-        faults: Faults = Faults(),
+        pace: Pace = STEADY,
+        faults: Faults = CALM,
         script: Mapping[str, Sequence[str | None]] | None = None,
         slots: int | None = None,
         n: int = 1,

@@ -23,7 +23,7 @@ from outthink.core.verifier import Verifier
 from outthink.runtime.clock import run_virtually
 from outthink.runtime.journal import Journal
 from outthink.session import Session
-from outthink.testing.simulated import Faults, Pace, SimulatedBackend
+from outthink.testing.simulated import CALM, Faults, Pace, SimulatedBackend
 from outthink.testing.worlds import Odds, ToyVerifier, World
 from outthink.verifiers.judge import Judge
 
@@ -93,7 +93,7 @@ def trial(
     leave_after: float | None = None,
     concurrency: int = 64,
     pace: Pace = UNEVEN,
-    faults: Faults = Faults(),
+    faults: Faults = CALM,
     script: Sequence[str | None] = (),
     n: int = 1,
     max_tokens: int = 40,
