@@ -52,6 +52,7 @@ class _State:
     cut: BudgetCut | None = None
     end: int | None = None
     failures: int = 0
+    hopeless: bool = False
     batch: Batch | None = None
     error: BaseException | None = None
     woken: asyncio.Future[None] | None = None
@@ -127,8 +128,8 @@ class Generation:
                 return
             if deadline is not None and asyncio.get_running_loop().time() >= deadline:
                 raise TimeoutError
-            if self.operation.n is None and state.failures >= HOPELESS_RUN:
-                self._refuse(index, reason=f"{state.failures} samples failed in a row")
+            if self.operation.n is None and state.hopeless:
+                self._refuse(index, reason=f"{HOPELESS_RUN} samples failed in a row")
                 return
             window = max(WINDOW, 2 * self.endpoint.limiter.limit)
             if len(state.tasks) >= window:
@@ -218,6 +219,7 @@ class Generation:
             self.state.rows[row.index] = row
             self.state.cut = self.state.cut or row.cut
             self.state.failures = self.state.failures + 1 if row.state == "failed" else 0
+            self.state.hopeless = self.state.hopeless or self.state.failures >= HOPELESS_RUN
 
     async def _until_under_way(self, count: int) -> None:
         """Wait until at most so many requests are under way. Raises what a request raised that is no sample's own failure."""
