@@ -31,9 +31,9 @@ def written(path: Path, *rows: dict[str, Any], **metadata: str) -> Pool:
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     rows = [
-        row(index=1, text="so 4\x00\n", answer="4", answer_class="4", correct=True, finish="stop", prompt_tokens=9, cached_tokens=3,
-            completion_tokens=5, mean_logprob=-0.5, self_certainty=2.0, score=1, seconds=0.25, temperature=0.7,
-            sampling='{"temperature": 0.7, "top_k": 0}'),
+        row(index=1, text="so 4\x00\n", answer="4", answer_class="4", correct=True, finish="stop", prompt_tokens=9,
+            cached_tokens=3, completion_tokens=5, mean_logprob=-0.5, self_certainty=2.0, score=1, seconds=0.25,
+            temperature=0.7, sampling='{"temperature": 0.7, "top_k": 0}'),
         row(index=0, failed="timeout"),
         row("q"),
     ]  # fmt: skip

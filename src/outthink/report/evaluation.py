@@ -1,4 +1,7 @@
-"""An evaluation as its reader gets it: finished runs in; table, plot, page and JSON out. Estimating is `outthink.evaluation`'s."""
+"""An evaluation as its reader gets it: finished runs in; table, plot, page and JSON out.
+
+Estimating is `outthink.evaluation`'s.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ GAP = 0.052  # least distance of two labels, in heights of the picture
 def plot(evaluation: Evaluation, path: str | Path) -> Path:
     """Write the picture; the ending of the name says which kind. Raises BadInput where it can't be written."""
     path = Path(path)
-    figure = _figure(evaluation, INK, "white", visible(evaluation.title))
+    figure = _figure(evaluation, INK, "white", evaluation.title)
     try:
         figure.savefig(path, dpi=200)
     except (OSError, ValueError) as error:
@@ -101,9 +101,7 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     axes.tick_params(axis="x", length=3)
     unit = "tokens per problem, prompt and completion" if spending(evaluation.shown) == "tokens" else "samples per problem"
     axes.set_xlabel(f"{unit} (log scale)", color=ink, fontsize=9.5)
-    figure.text(
-        0.022, 0.945, title if len(title) <= 78 else title[:77] + "…", color=ink, fontsize=12, fontweight="bold", va="center"
-    )
+    figure.text(0.022, 0.945, _drawable(title, 78), color=ink, fontsize=12, fontweight="bold", va="center", parse_math=False)
     figure.text(0.022, 0.9, "accuracy, with 95% intervals over problems", color=FAINT, fontsize=9.5, va="center")
     return figure
 
@@ -124,7 +122,7 @@ def _line(axes: Axes, name: str, points: list[tuple[float, Row]], at: int) -> tu
         if not oracle:
             axes.fill_between(x, low, high, color=colour, alpha=0.10, linewidth=0)
     label = name.replace("_", " ") + (" (oracle)" if oracle and "oracle" not in name else "")
-    return visible(label, 40), colour, x[-1], y[-1]
+    return _drawable(label, 28), colour, x[-1], y[-1]
 
 
 def _level(axes: Axes, row: Row) -> tuple[str, str, float, float]:
@@ -150,7 +148,17 @@ def _write_labels(axes: Axes, labels: list[tuple[str, str, float, float]]) -> No
     for (name, colour, x, y), height in zip(ordered, placed, strict=True):
         axes.annotate(
             name, xy=(x, y), xytext=(1.035, height), textcoords="axes fraction", color=colour, fontsize=9.5, va="center",
-            annotation_clip=False, arrowprops={"arrowstyle": "-", "color": colour, "alpha": 0.4, "linewidth": 0.6, "shrinkB": 3},
+            annotation_clip=False, parse_math=False,
+            arrowprops={"arrowstyle": "-", "color": colour, "alpha": 0.4, "linewidth": 0.6, "shrinkB": 3},
         )  # fmt: skip
     axes.set_ylim(low, high)
     axes.set_xlim(left, right)
+
+
+def _drawable(text: str, most: int) -> str:
+    """Text in the characters that the font has, cut where there is no room."""
+    from matplotlib.font_manager import findfont, get_font
+
+    known = get_font(findfont("DejaVu Sans")).get_charmap()
+    text = "".join(character if ord(character) in known else "\N{REPLACEMENT CHARACTER}" for character in visible(text))
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,0 +1,181 @@
+"""What readers see: true numbers, no commands from foreign text, nothing from the network."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from io import StringIO
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from outthink.core.budget import Budget, Usage
+from outthink.core.errors import BadInput
+from outthink.core.key import Key
+from outthink.core.problem import Problem
+from outthink.core.sample import Failure, Finish, Sample
+from outthink.core.selection import Offer, Result, Selection, Stop
+from outthink.core.task import Answer
+from outthink.report.evaluation import Evaluation
+from outthink.report.html import page
+from outthink.report.text import number, points, points_span, visible
+
+EVIL = "$\\frac$ <script>alert(1)</script>\x1b[31m\x00\u202ereversed\ud800 4"
+
+
+class LastWord:
+    """The answer is the last word."""
+
+    name = "last word"
+    sampling: ClassVar[dict[str, object]] = {}
+
+    def prompt(self, problem: Problem) -> object:
+        raise NotImplementedError
+
+    async def answers(self, problem: Problem, texts: list[str], known: list[str]) -> list[Answer]:
+        return [Answer(text.split()[-1], text.split()[-1]) if text.split() else Answer(None) for text in texts]
+
+    async def grade(self, problem: Problem, answers: list[str | None]) -> list[bool]:
+        return [answer == problem.gold for answer in answers]
+
+
+def finished(problem: Problem, strategy: str, *texts: str) -> Result:
+    samples = [Sample(Key("run", seq=0, index=i), text, Finish.STOP, 9) for i, text in enumerate(texts)]
+    offers = [
+        Offer(Selection(text.split()[-1], text.split()[-1]), Usage(k, k, 20 * k, 0, 9 * k))
+        for k, text in enumerate(texts, start=1)
+    ]
+    last = offers[-1]
+    lost = (Failure(Key("run", index=len(texts)), EVIL),)
+    return Result(
+        problem.id, strategy, last.selection.answer, last.selection, Stop.FINISHED, usage=last.usage, offers=tuple(offers),
+        samples=tuple(samples), failed=lost,
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def evaluation() -> Evaluation:
+    made = Evaluation(model="toy", title=f"Toy {EVIL}", notes=["the oracle sees gold answers"], settings={"seed": 0})
+    for number_ in range(6):
+        problem = Problem(f"{number_} {EVIL}", id=f"p{number_}", gold="4")
+        budgets = [Budget(samples=1), Budget(samples=2)]
+        for strategy, texts in (
+            ("single", ["so 5"]),
+            ("majority", [EVIL, "so 4" if number_ % 2 else "so 5"]),
+            ("best", ["no 5", "is 4"]),
+        ):
+            run = finished(problem, strategy, *texts)
+            await made.add(LastWord(), problem, run, budgets=budgets, oracle=strategy == "best")  # type: ignore[arg-type]
+    return made
+
+
+def test_rows_and_json_say_the_same(evaluation: Evaluation) -> None:
+    told = json.loads(evaluation.to_json())
+    assert told["settings"]["model"] == "toy"
+    assert told["rows"] == [row.fields() for row in evaluation.rows]
+    assert evaluation.row("majority", "1 sample").accuracy == 1.0
+    assert evaluation.row("majority").accuracy == 0.5
+    assert evaluation.row("best").tokens == 58
+    with pytest.raises(BadInput, match="there is no 'beam'"):
+        evaluation.row("beam")
+    with pytest.raises(BadInput, match="no finished run"):
+        _ = Evaluation().rows
+
+
+def test_a_table_fits_its_terminal_and_says_what_it_must(evaluation: Evaluation) -> None:
+    from rich.console import Console
+
+    for width in (56, 200):
+        out = StringIO()
+        Console(file=out, width=width).print(evaluation.table(width=width))
+        text = out.getvalue()
+        assert "majority" in text
+        assert "50.0%" in text
+        assert ("tokens calls" in text) == (width == 200)
+        assert not set(text) & set("\x1b\x00\u202e")
+    assert "best (oracle)" in str(evaluation)
+    assert "sees gold answers" in str(evaluation)
+    assert "100.0%" not in str(evaluation.table(["2 samples"]).columns)
+
+
+class Tags(HTMLParser):
+    """Collects tags and attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href", "action")]
+
+
+def test_a_page_escapes_everything_and_asks_the_network_for_nothing(evaluation: Evaluation, tmp_path: Path) -> None:
+    text = evaluation.report(tmp_path / "report.html").read_text(encoding="utf-8")
+    found = Tags(text)
+    assert "script" not in found.tags
+    assert all(link.startswith("#") for link in found.links)
+    assert not re.search(r"url\((?!#)|@import", text)
+    assert "Content-Security-Policy" in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert not set(text) & set("\x1b\x00\u202e\ud800")
+    assert found.tags.count("svg") == 1
+    assert "currentColor" in text
+    assert "#010203" not in text
+    assert text.count("<summary>") == 6 + 6 * 3  # problems, and for each two samples and a failure
+
+
+def test_a_page_shows_samples_votes_and_choices(evaluation: Evaluation) -> None:
+    text = page(evaluation)
+    assert "majority: 4" in text
+    assert "majority: 5" in text
+    assert "2 of 3 right" in text
+    assert "1 of 3 right" in text
+
+
+async def test_a_page_of_problems_without_gold_answers_has_no_picture_and_no_verdict() -> None:
+    made = Evaluation(model="toy")
+    problem = Problem("?", id="p")
+    await made.add(LastWord(), problem, finished(problem, "majority", "a 1", "b 2"))  # type: ignore[arg-type]
+    text = page(made)
+    assert "<svg" not in text
+    assert 'class="tag right"' not in text
+    with pytest.raises(BadInput, match="no row has an accuracy"):
+        made.plot("never.png")
+
+
+def test_pictures_are_written_as_their_names_say(evaluation: Evaluation, tmp_path: Path) -> None:
+    assert evaluation.plot(tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+    assert b"<svg" in evaluation.plot(tmp_path / "plot.svg").read_bytes()
+    for wrong in (tmp_path / "plot.nonsense", tmp_path / "missing" / "plot.png"):
+        with pytest.raises(BadInput, match="can't be written"):
+            evaluation.plot(wrong)
+    with pytest.raises(BadInput, match="can't be written"):
+        evaluation.report(tmp_path / "missing" / "report.html")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "?"),
+        (0.0, "0"),
+        (0.4321, "0.432"),
+        (7.25, "7.2"),
+        (8.0, "8"),
+        (812.4, "812"),
+        (20300, "20\u202f300"),
+        (1.25e6, "1.25M"),
+    ],
+)
+def test_numbers(value: float | None, shown: str) -> None:
+    assert number(value) == shown
+
+
+def test_signs_and_cut_texts() -> None:
+    assert [points(value) for value in (0.021, -0.0004, -0.1, None)] == ["+2.1", "0.0", "\N{MINUS SIGN}10.0", ""]
+    assert points_span(-0.01, 0.052) == "\N{MINUS SIGN}1.0…+5.2"
+    assert visible("abcdef", 4) == "abcd … (2 more characters)"
