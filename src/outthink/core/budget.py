@@ -96,7 +96,7 @@ class Budget:
                 case "seconds":
                     return f"{_plain(limit)}s"
                 case _:
-                    return f"{int(limit)} {name.replace('_', ' ')}"
+                    return f"{int(limit)} {name.replace('_', ' ').removesuffix('s' if limit == 1 else '')}"
 
         return ", ".join(term(name, limit) for name, limit in self.limits().items()) or "no limit"
 
