@@ -12,14 +12,20 @@ from outthink.core.errors import BadInput
 KINDS = "'embedded', a path to a .gguf file, 'hf:owner/repository/file.gguf', or the URL of a server, such as 'http://localhost:8000/v1#name'"
 
 
-def backend_of(model: str | Path | Backend, *, prices: Prices | None = None) -> Backend:
+def backend_of(
+    model: str | Path | Backend, *, prices: Prices | None = None, engine: str = "", probed: str | Path | None = None
+) -> Backend:
     """The backend that `model` names; a backend is returned as it is.
 
     - `embedded`: the small instruct model that comes as a package, run in this process
     - a path that ends in .gguf, or `hf:owner/repository/file.gguf`: that file, run in this process
     - `http(s)://host[:port][/v1]#name`: a model on an OpenAI-compatible server; without #name the server's only one
 
-    Raises BadInput for anything else, MissingExtra where a dependency isn't installed.
+    prices: of a model that doesn't state its own
+    engine: what a server runs (vllm, sglang, llamacpp, ollama, openai), where asking it doesn't tell
+    probed: file of a probe's report: what the server was seen to do is then relied on, whatever its engine
+
+    Raises BadInput for anything else, UnknownName for an engine, MissingExtra where a dependency isn't installed.
     """
     if isinstance(model, Backend):
         return model
@@ -27,7 +33,14 @@ def backend_of(model: str | Path | Backend, *, prices: Prices | None = None) -> 
     if text.startswith(("http://", "https://")):
         from outthink.backends.openai import OpenAIBackend
 
-        return OpenAIBackend(text, prices=prices)
+        capabilities = None
+        if probed is not None:
+            from outthink.backends.probe import ProbeReport
+
+            capabilities = ProbeReport.read(probed).capabilities()
+        return OpenAIBackend(text, prices=prices, engine=engine, capabilities=capabilities)
+    if engine or probed is not None:
+        raise BadInput(f"are for servers, and {text!r} is none", where="engine, probed")
     if text == "embedded" or text.startswith("hf:") or text.endswith(".gguf"):
         from outthink.backends.llamacpp import LlamaCppBackend
 

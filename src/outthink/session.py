@@ -48,6 +48,7 @@ class Session:
     concurrency: requests at the generator at once; None finds what its server can take
     retry:       how failed attempts are repeated
     prices:      of the generator, in usd per million tokens
+    engine, probed: what the generator's server is, or a file that says what it was seen to do; see `models.backend_of`
     logprobs:    what to record with each sample, beyond what strategy and verifier need
     oracle:      gold answers may be looked at: to grade, and by oracle verifiers
     journal:     file of outcomes, or None; `header` fingerprints what they depend on, `notes` are kept beside it
@@ -68,6 +69,8 @@ class Session:
         concurrency: int | None = None,
         retry: Retry | None = None,
         prices: Prices | None = None,
+        engine: str = "",
+        probed: str | Path | None = None,
         logprobs: LogprobNeed | None = None,
         oracle: bool = False,
         journal: str | Path | None = None,
@@ -83,7 +86,9 @@ class Session:
         self._scope = Scope("dataset", Budget.of(budget))
         self._journal = Journal(journal)
         self._header, self._notes = dict(header or {}), dict(notes or {})
-        generator = Endpoint(backend_of(model, prices=prices), self._ledger, concurrency=concurrency, retry=retry)
+        generator = Endpoint(
+            backend_of(model, prices=prices, engine=engine, probed=probed), self._ledger, concurrency=concurrency, retry=retry
+        )
         self._opened: list[Endpoint] = []
         self._endpoints = {"generator": generator}
         self._others: dict[str, Any] = {}

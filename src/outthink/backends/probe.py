@@ -7,9 +7,11 @@ absent, `emulated` where something else does its job, `unknown` otherwise. The c
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from outthink.backends.openai import OpenAIBackend
@@ -17,7 +19,7 @@ from outthink.backends.probe_ask import FAILURES, Ask, Finding, Verdict
 from outthink.backends.probe_checks import CHECKS
 from outthink.backends.probe_timing import TIMING_CHECKS
 from outthink.core.capability import Capabilities
-from outthink.core.errors import UnknownName
+from outthink.core.errors import BadInput, UnknownName
 
 __all__ = ["FEATURES", "Finding", "ProbeReport", "Verdict", "probe"]
 
@@ -60,8 +62,22 @@ class ProbeReport:
         return replace(self.declared, **flags, emulated=emulated)
 
     def fields(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Plain JSON; `read` is the inverse."""
         return asdict(self)
+
+    @classmethod
+    def read(cls, path: str | Path) -> ProbeReport:
+        """A report from a file that holds its `fields` (what `outthink probe URL --json` prints). Raises BadInput."""
+        try:
+            fields = json.loads(Path(path).read_text(encoding="utf-8"))
+            findings = tuple(Finding(**finding) for finding in fields.pop("findings"))
+            declared = fields.pop("declared")
+            declared["emulated"] = tuple(declared["emulated"])
+            return cls(findings=findings, declared=Capabilities(**declared), **fields)
+        except OSError as error:
+            raise BadInput(f"can't be read: {error.strerror}", where=f"probe report {path}") from None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            raise BadInput("holds no report; write one with `outthink probe URL --json`", where=f"probe report {path}") from None
 
 
 async def probe(

@@ -15,6 +15,7 @@ __all__ = ["TIMING_CHECKS"]
 
 LONG = "Write a very long story about a lighthouse, with every detail of every day, and never end it."
 NOTICED = 5.0  # seconds within which a server must notice; llama.cpp looks once a second
+NOISE = 0.1  # seconds: a smaller delay can be the machine's own
 SHORT = "Say one word."
 _RUNNING = re.compile(
     r"^(?:vllm:num_requests_running|sglang:num_running_reqs|llamacpp:requests_processing)(?:\{[^}\n]*\})? ([0-9.e+]+)", re.M
@@ -48,9 +49,10 @@ async def cancel(ask: Ask) -> Finding:
         seen = f"its gauge said {during:g} running requests, and {running:g} within {took:.1f} s of their being left"
         return Finding("cancel", "yes" if running <= before else "no", seen)
     seen = f"a short request took {idle:.3f} s alone, {busy:.3f} s beside {crowd} streams, {after:.3f} s after they were left"
-    if not lasted and after < 2 * idle:
+    plain = max(2 * idle, idle + NOISE)
+    if not lasted and after < plain:
         return Finding("cancel", "unknown", f"the streams ended too early to tell; {seen}")
-    if busy < 2 * idle:
+    if busy < plain:
         return Finding("cancel", "unknown", f"the server is not delayed by {crowd} streams, and has no gauge to ask; {seen}")
     freed = after < idle + 0.35 * (busy - idle)
     return Finding("cancel", "yes" if freed else "no", seen)

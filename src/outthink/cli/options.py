@@ -41,6 +41,10 @@ def model_options(command: Command) -> Command:
         click.option("--concurrency", type=int, help="Requests at once; default: what the server is found to take."),
         click.option("--timeout", type=float, help="Seconds after which one attempt counts as lost."),
         click.option("--price", multiple=True, metavar="KEY=USD", help="USD per million tokens: prompt=, completion=, cached=."),
+        click.option(
+            "--engine", default="", help="What the server runs (vllm, sglang, llamacpp, ollama, openai), if it won't tell."
+        ),
+        click.option("--probed", type=click.Path(dir_okay=False), help="What `outthink probe URL --json` found, to rely on."),
         click.option("--seed", type=int, default=0, show_default=True),
         click.option("--journal", type=click.Path(dir_okay=False), help="Record here, so that the run can be resumed."),
     ]
@@ -54,7 +58,7 @@ def session_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     from outthink.models import prices_of
     from outthink.runtime.batch import Retry
 
-    made: dict[str, Any] = {name: given[name] for name in ("task", "verifier", "concurrency", "seed")}
+    made: dict[str, Any] = {name: given[name] for name in ("task", "verifier", "concurrency", "engine", "probed", "seed")}
     made["sampling"] = sampling(given["sampling"])
     if given["judge"] is not None:
         made["roles"] = {"judge": given["judge"]}
