@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from outthink.core.errors import BadInput
 
 if TYPE_CHECKING:
     from outthink.core.selection import Result
+    from outthink.report.evaluation import Evaluation
 
 
 @click.command("eval")
@@ -116,7 +117,7 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"problems": pool.problems[: given["limit"]], "model": backend, **settings}
 
 
-def write(evaluation: Any, folder: Path) -> None:
+def write(evaluation: Evaluation, folder: Path) -> None:
     """The report, the picture and the figures, in a folder that is made if it is missing."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -127,12 +128,9 @@ def write(evaluation: Any, folder: Path) -> None:
     note(f"report: {evaluation.report(folder / 'report.html')}")
 
 
-def show(evaluation: Any) -> None:
-    """The table: as wide as the terminal, or as text where it is piped."""
-    if not sys.stdout.isatty():
-        click.echo(str(evaluation), nl=False)
-        return
+def show(evaluation: Evaluation, budgets: Sequence[str] | None = None) -> None:
+    """The table, of all budgets or these: as wide as the terminal, or 120 characters of plain text where it is piped."""
     from rich.console import Console
 
-    console = Console()
-    console.print(evaluation.table(width=console.width))
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(evaluation.table(budgets, width=console.width))

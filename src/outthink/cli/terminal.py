@@ -76,13 +76,19 @@ class Progress:
         self._lock = threading.Lock()
         self._closed = False
 
-    def update(self, done: int, total: int | None = None, remark: str = "") -> None:
-        """Say how far it is; a change of `total` is fine. `remark` stands at the end of the line."""
+    def update(self, done: int, total: int | None = None, remark: str = "", title: str = "") -> None:
+        """Say how far it is; `total` and `title` may change. `remark` stands at the end of the line."""
         with self._lock:
-            self._done, self._remark = done, printable(remark)
+            begun = bool(title) and title != self._title
+            self._title, self._done, self._remark = title or self._title, done, printable(remark)
             self._total = self._total if total is None else total
             if self._bar is not None:
-                self._bar.update(self._bar.task_ids[0], completed=done, total=self._total, remark=self._remark)
+                (task,) = self._bar.task_ids
+                if begun:
+                    self._bar.reset(task)
+                self._bar.update(
+                    task, description=self._title, completed=done, total=self._total, remark=self._remark, refresh=begun
+                )
 
     def _show(self) -> None:
         from rich.console import Console
