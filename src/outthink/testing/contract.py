@@ -75,11 +75,8 @@ class StrategyContract:
             pytest.skip("it races: only its journalled order repeats")
         first = trial(case).done
         assert first.stop is Stop.FINISHED
-        for schedule in (
-            *({"pace": Pace(spread=0.9, seed=seed)} for seed in range(1, 5)),
-            {"concurrency": 1},
-            {"concurrency": 2},
-        ):
+        paces: list[dict[str, Any]] = [{"pace": Pace(spread=0.9, seed=seed)} for seed in range(1, 5)]
+        for schedule in (*paces, {"concurrency": 1}, {"concurrency": 2}):
             other = trial(case, **schedule).done
             assert (told(other), paid(other)) == (told(first), paid(first))
             assert other.repeatable == first.repeatable
