@@ -14,10 +14,12 @@ REFUSALS = 1000
 def foreign(body: Coroutine[Any, Any, Any], awaited: object) -> ForeignAwait:
     """The error for a coroutine that awaited something that is no operation, naming the line."""
     inner: Any = body
-    while hasattr(following := getattr(inner, "cr_await", None), "cr_frame"):
-        inner = following
-    frame = getattr(inner, "cr_frame", None)
-    place = f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "a strategy"
+    place, package = "a strategy", None
+    while (frame := getattr(inner, "cr_frame", None)) is not None:
+        # The innermost line of the strategy's own package: where asyncio or a client stands in itself helps nobody.
+        if package in (None, found := frame.f_globals.get("__name__", "").partition(".")[0]):
+            place, package = f"{frame.f_code.co_filename}:{frame.f_lineno}", found
+        inner = inner.cr_await
     return ForeignAwait(
         f"{place}: a strategy can only await operations of its run, not {type(awaited).__name__}; "
         "bind your own async code as a role and call it with run.invoke"

@@ -169,7 +169,8 @@ class Generation:
         return 1 if alone else max(1, self.endpoint.backend.capabilities.n)
 
     def _order(self) -> Order:
-        stream = self.stream
+        # Of several samples at once nobody could tell whose piece arrived: they are not streamed, and left they are lost.
+        stream = self.stream if self.operation.n == 1 else None
         return Order(
             run=self.run.name,
             operation=self.operation,
