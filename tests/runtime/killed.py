@@ -1,0 +1,70 @@
+"""What `test_kill` starts and kills: six runs on a simulated model in real time. Arguments: journal, log of calls, file of results."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+from outthink.core.backend import Completion, Request
+from outthink.core.budget import Budget
+from outthink.core.problem import Problem
+from outthink.core.run import Run
+from outthink.core.selection import Selection
+from outthink.runtime.spec import RunSpec
+from outthink.session import Session
+from outthink.testing.simulated import Pace, SimulatedBackend
+from tests.runtime.running import WORLD, written
+
+MAX_TOKENS = 40
+SAMPLES = 12
+
+
+class Logged(SimulatedBackend):
+    """Says in a file which sample it is asked for, before it answers."""
+
+    def __init__(self, log: int, **settings: Any) -> None:
+        super().__init__(WORLD, **settings)
+        self.log = log
+
+    async def complete(self, request: Request) -> Completion:
+        assert request.identity is not None
+        os.write(self.log, f"{request.identity.run} {request.identity.ordinal}\n".encode())
+        return await super().complete(request)
+
+
+async def in_turns(run: Run, problem: Problem) -> Selection:
+    texts: list[str] = []
+    while len(texts) < SAMPLES:
+        samples = await run.generate(problem, 3)
+        answers = await run.answers(problem, samples)
+        texts += [f"{answer.text}:{sample.text}" for answer, sample in zip(answers, samples, strict=True)]
+    return Selection("|".join(texts))
+
+
+async def main(journal: str | None, log: str, results: str) -> None:
+    handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    backend = Logged(handle, pace=Pace(first=0.01, per_token=0.002, spread=0.9))
+    specs = [
+        RunSpec(problem.id, "in_turns" if at % 2 else "majority", problem, Budget(), {} if at % 2 else {"n": SAMPLES}, 0, at)
+        for at, problem in enumerate(WORLD.problems[:6])
+    ]
+    settings: dict[str, Any] = {"task": WORLD.task, "sampling": {"max_tokens": MAX_TOKENS}, "concurrency": 4, "journal": journal}
+    found = {}
+    async with Session(backend, **settings) as session:
+        print("begun", flush=True)
+        async for spec, result in session.runs(specs, strategies=[written(in_turns, "in_turns")], keep_samples=True):
+            texts = [sample.text for sample in result.samples]
+            found[spec.name] = {
+                "told": [result.answer, result.stop, texts],
+                "usage": result.usage.fields(),
+                "wall_seconds": result.wall_seconds,
+            }
+    with open(results, "w", encoding="utf-8") as file:
+        json.dump(found, file)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1] or None, *sys.argv[2:]))

@@ -1,0 +1,80 @@
+"""kill -9 at random moments: what was recorded is never paid for again, and the end is the same."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outthink.runtime.recorded import read_rows
+from tests.runtime.killed import MAX_TOKENS, SAMPLES
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(journal: Path | str, log: Path, results: Path) -> subprocess.Popen[bytes]:
+    words = [sys.executable, "-m", "tests.runtime.killed", str(journal), str(log), str(results)]
+    child = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"begun\n"
+    return child
+
+
+def recorded(journal: Path) -> set[tuple[str, int]]:
+    """(run, how-manieth sample of it) of all that the journal holds: operations have three samples each, or all."""
+    found = list(read_rows(journal)) if journal.exists() else []
+    return {(name, row.index + (row.seq // 2) * 3) for name, row in found}
+
+
+def calls(log: Path) -> list[tuple[str, int]]:
+    lines = log.read_text().splitlines() if log.exists() else []
+    return [(line.split()[0], int(line.split()[1])) for line in lines]
+
+
+@pytest.mark.slow
+def test_a_killed_evaluation_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    chance = random.Random(4)
+    journal, log, results = tmp_path / "j.db", tmp_path / "calls", tmp_path / "results.json"
+    with start("", tmp_path / "whole_calls", tmp_path / "whole.json") as whole:
+        assert whole.wait(20) == 0
+    killed, alive = 0, 0.0
+    for _ in range(40):
+        paid, before = recorded(journal), len(calls(log))
+        begun = time.monotonic()
+        with start(journal, log, results) as child:
+            try:
+                child.wait(chance.uniform(0.01, 0.12) if killed < 5 else 20)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                killed += 1
+        alive += time.monotonic() - begun
+        assert paid.isdisjoint(calls(log)[before:]), "a recorded sample was asked for again"
+        if results.exists():
+            break
+    assert killed == 5
+    ended: dict[str, Any] = json.loads(results.read_text())
+    expected = json.loads((tmp_path / "whole.json").read_text())
+    assert {name: run["told"] for name, run in ended.items()} == {name: run["told"] for name, run in expected.items()}
+
+    with closing(sqlite3.connect(journal)) as db:
+        sent = Counter(db.execute("SELECT run, path, seq, sample FROM samples WHERE state = 'sent'").fetchall())
+    assert len(sent) == 6 * SAMPLES
+    attempts = sum(sent.values())
+    assert 6 * SAMPLES < attempts <= len(calls(log)) <= attempts + killed * 4, "only the last milliseconds can go unrecorded"
+    usages = [run["usage"] for run in ended.values()]
+    assert sum(usage["calls"] for usage in usages) == attempts
+    lost = sum(count - 1 for count in sent.values())
+    assert sum(usage["unknown_completion_tokens"] for usage in usages) == lost * MAX_TOKENS
+    known = [sum(run["usage"]["completion_tokens"] for run in found.values()) for found in (ended, expected)]
+    assert known[0] == known[1]
+    assert 0 < max(run["wall_seconds"] for run in ended.values()) <= alive
+    assert ended["p0"]["wall_seconds"] > 0.03, "the time before a kill counts"
