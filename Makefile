@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := embedded,math,evaluate,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-short test test-model lint format check bench clean
+.PHONY: help install demo demo-short test test-model lint format check docs bench clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -44,6 +44,11 @@ format: $(STAMP)  ## rewrite the sources in the one style
 	$(BIN)/ruff format .
 
 check: lint test test-model demo-short  ## everything, as CI does
+
+docs: $(STAMP)  ## write the generated parts of docs/ again
+	@$(BIN)/outthink strategies --markdown > docs/.strategies && \
+	sed -i.old -e '/^| strategy |/,$$d' docs/strategies.md && cat docs/.strategies >> docs/strategies.md && \
+	rm docs/.strategies docs/strategies.md.old
 
 bench: $(STAMP)  ## the figures of the README and the closing notes
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

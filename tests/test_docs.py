@@ -17,7 +17,9 @@ from typing import Any
 import click
 import pytest
 
+from outthink import catalogue
 from outthink.cli.app import app
+from outthink.cli.strategies import table
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")])
@@ -91,3 +93,9 @@ def test_a_shown_command_is_accepted(words: list[str]) -> None:
 def test_links_lead_somewhere(document: Path) -> None:
     for target in LINK.findall(document.read_text(encoding="utf-8")):
         assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_list_of_strategies_is_fresh() -> None:
+    page = (ROOT / "docs" / "strategies.md").read_text(encoding="utf-8")
+    found = [catalogue.strategy(name) for name in catalogue.strategies()]
+    assert table(found) in page, "run `make docs`"

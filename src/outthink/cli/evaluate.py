@@ -108,6 +108,8 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
 
     if given["problems"] is not None:
         raise BadInput("a pool brings its own problems; name either PROBLEMS or --pool", where="eval")
+    if given["engine"] or given["probed"]:
+        raise BadInput("--engine and --probed are for servers, and a pool is none", where="eval")
     pool = Pool.read(given["pool"])
     if given["model"] is not None:
         pool = pool.of(given["model"])
