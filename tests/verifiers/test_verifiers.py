@@ -90,9 +90,11 @@ def test_a_judge_that_the_budget_cuts_off_leaves_the_majority() -> None:
 
 
 def test_a_judge_that_fails_for_some_samples_scores_the_others() -> None:
-    case = BEST.but(n=2)
-    backend_faults = Faults(withheld=0.3)
-    assert trial(case, faults=backend_faults).done.stop is Stop.FINISHED
+    # The second sample fails for good, and so does the judge's second reply: about the third sample.
+    result = trial(BEST, script=SCRIPT, faults=Faults(broken=frozenset({1}))).done
+    assert (len(result.failed), result.stop) == (2, Stop.FINISHED)
+    assert result.selection is not None
+    assert result.selection.sample == result.samples[0]
 
 
 def test_scores_of_the_toy_verifier() -> None:

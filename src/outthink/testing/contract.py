@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,10 +26,12 @@ from outthink import catalogue
 from outthink.core.budget import Budget
 from outthink.core.errors import OracleRefused
 from outthink.core.problem import Problem
+from outthink.core.prompt import Prompt
 from outthink.core.selection import Result, Stop
+from outthink.core.task import Answer
 from outthink.testing.simulated import Faults, Pace
 from outthink.testing.trials import SCORES, WORLD, Case, N, Trial, cases, commits, paid, told, trial
-from outthink.testing.worlds import Odds, World
+from outthink.testing.worlds import Odds, ToyTask, World
 from outthink.verifiers.exact import Exact
 
 Chances = Callable[[Mapping[str, float], Mapping[str, float], int], Mapping[str | None, float]]
@@ -217,15 +220,26 @@ class StrategyContract:
             assert known.completion_tokens <= served <= known.completion_tokens + known.unknown_completion_tokens
 
     def test_gold_is_never_seen(self, case: Case) -> None:
-        """Another gold answer, or none, changes nothing; an oracle is refused."""
-        problem = WORLD.problems[0]
-        first = trial(case, problem=problem).done
+        """Another gold answer, or none, changes nothing, even under a task that would tell it; an oracle is refused."""
+        problem, world = WORLD.problems[0], replace(WORLD, task=_TellTale())
+        first = trial(case, world=world, problem=problem).done
         for other in (problem.without_gold(), Problem(problem.text, problem.id, gold="tin")):
-            result = trial(case, problem=other).done
+            result = trial(case, world=world, problem=other).done
             assert (told(result), paid(result), result.usage) == (told(first), paid(first), first.usage)
         if case.verifier is not None:
             with pytest.raises(OracleRefused, match="gold"):
                 trial(case, verifier=Exact())
+
+
+class _TellTale(ToyTask):
+    """Puts the gold answer, where it sees one, into prompts and answers."""
+
+    def prompt(self, problem: Problem) -> Prompt:
+        return Prompt.chat(f"{problem.text} {problem.gold}")
+
+    async def answers(self, problem: Problem, texts: Sequence[str], known: Sequence[str]) -> list[Answer]:
+        found = await super().answers(problem, texts, known)
+        return found if problem.gold is None else [Answer(problem.gold, problem.gold)] * len(found)
 
 
 def _arrived(path: Path) -> int:
