@@ -45,8 +45,10 @@ class Journal:
         self._runs: dict[str, int] = {}
         self._clocks: dict[str, Callable[[], float]] = {}
         self._touched: set[str] = set()
+        self._begun: list[tuple[object, ...]] = []
         self._samples: list[tuple[object, ...]] = []
         self._outcomes: list[tuple[object, ...]] = []
+        self._ended: list[tuple[object, ...]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._since_checkpoint = 0
         self._checkpoint: threading.Thread | None = None
@@ -147,15 +149,15 @@ class Journal:
             return
         self._clocks[run] = clock
         if run not in self._runs:
-            self._write("INSERT INTO runs (id, name) VALUES (?, ?)", [(len(self._runs) + 1, run)])
             self._runs[run] = len(self._runs) + 1
+            self._begun.append((self._runs[run], run))
+            self._schedule(run)
 
     def end(self, run: str, state: str, answer: str | None) -> None:
         """Note how a run ended, and how long it took over all resumes."""
         if self._db is not None:
-            self.flush()
-            values = (state, None if answer is None else clean(answer), self._clocks.pop(run)(), self._runs[run])
-            self._write("UPDATE runs SET state = ?, answer = ?, wall_seconds = ? WHERE id = ?", [values])
+            self._schedule(run)
+            self._ended.append((state, None if answer is None else clean(answer), self._clocks.pop(run)(), self._runs[run]))
 
     def add_sample(self, run: str, row: Row) -> None:
         """Append a sample's row; committed with its group."""
@@ -187,21 +189,23 @@ class Journal:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._db is None or not (self._samples or self._outcomes):
+        if self._db is None or not (self._begun or self._samples or self._outcomes or self._ended):
             return
         walls = [(self._clocks[run](), self._runs[run]) for run in self._touched if run in self._clocks]
         try:
             self._db.execute("BEGIN")
+            self._db.executemany("INSERT INTO runs (id, name) VALUES (?, ?)", self._begun)
             self._db.executemany(_INSERT, self._samples)
             self._db.executemany("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", self._outcomes)
             self._db.executemany("UPDATE runs SET wall_seconds = ? WHERE id = ?", walls)
+            self._db.executemany("UPDATE runs SET state = ?, answer = ?, wall_seconds = ? WHERE id = ?", self._ended)
             self._db.execute("COMMIT")
         except _UNWRITABLE as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise JournalDamaged(f"{self.path} can't be written: {error}") from None
         self._since_checkpoint += len(self._samples) + len(self._outcomes)
-        self._samples, self._outcomes, self._touched = [], [], set()
+        self._begun, self._samples, self._outcomes, self._ended, self._touched = [], [], [], [], set()
         if self._since_checkpoint > CHECKPOINT_ROWS and (self._checkpoint is None or not self._checkpoint.is_alive()):
             self._since_checkpoint = 0
             self._checkpoint = threading.Thread(target=_move_wal, args=(self.path,), daemon=True)
@@ -215,13 +219,6 @@ class Journal:
     def _flush_group(self) -> None:
         with suppress(JournalDamaged):  # its rows wait: whoever is to be told of one of them meets the error
             self.flush()
-
-    def _write(self, statement: str, rows: list[tuple[object, ...]]) -> None:
-        assert self._db is not None  # asked by whoever calls
-        try:
-            self._db.executemany(statement, rows)
-        except _UNWRITABLE as error:
-            raise JournalDamaged(f"{self.path} can't be written: {error}") from None
 
     def _damaged(self, error: Exception) -> JournalDamaged:
         return JournalDamaged(f"{self.path} is no journal of ours or is broken: {error}")
