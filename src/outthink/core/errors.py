@@ -10,6 +10,7 @@
     │   ├── OracleRefused       gold answers would reach a strategy that a user could not give them to
     │   ├── ForeignAwait        a strategy awaited something that is not an operation
     │   ├── PoolMiss            a replay asked for something that was never recorded
+    │   ├── PredictionRefused   a law can't answer for a spend so far from what was measured, or was fitted to too little
     │   └── JournalError
     │       ├── JournalLocked   another process is writing this journal
     │       ├── JournalMismatch the journal belongs to another run
@@ -97,6 +98,10 @@ class ForeignAwait(UsageError, TypeError):
 
 class PoolMiss(UsageError):
     """A replay asked for something that was never recorded."""
+
+
+class PredictionRefused(UsageError):
+    """A law can't answer: too far from what was measured, or its parameters can't be told apart. The message says which."""
 
 
 class JournalError(UsageError):
