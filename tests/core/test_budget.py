@@ -44,13 +44,13 @@ def test_the_syntax(text: str, limits: dict[str, Any]) -> None:
     "text", ["", "16", "5 apples", "1.5 samples", "16 samples,", "1 s, 2 s", "-3 calls", "$3 usd", "1e3 tokens", "5M", "nan s"]
 )
 def test_what_is_not_understood_is_refused(text: str) -> None:
-    with pytest.raises(BadInput, match="^budget: "):
+    with pytest.raises(BadInput, match=r"^budget: "):
         Budget.parse(text)
 
 
 @pytest.mark.parametrize("value", [-1, 0.5, float("inf"), float("nan"), True, "16"])
 def test_what_is_no_amount_is_refused(value: Any) -> None:
-    with pytest.raises(BadInput, match="samples is .* whole number"):
+    with pytest.raises(BadInput, match=r"samples is .* whole number"):
         Budget(samples=value)
     with pytest.raises(BadInput):
         Budget.of([value])  # type: ignore[arg-type]

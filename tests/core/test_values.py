@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from array import array
 from typing import Any
@@ -50,7 +51,7 @@ def test_a_uniform_token_has_no_certainty_and_a_sharper_one_more(vocabulary: int
     k = min(k, vocabulary)
     assert self_certainty([-math.log(vocabulary)] * k, vocabulary) == pytest.approx(0.0, abs=1e-6)
     sharper = [self_certainty([math.log(p)], vocabulary) for p in (1.01 / vocabulary, 0.6, 0.9, 0.99) if p < 1]
-    assert all(one < other for one, other in zip(sharper[1:], sharper[2:], strict=False))
+    assert all(one < other for one, other in itertools.pairwise(sharper[1:]))
 
 
 def test_the_summary_is_the_slow_formula() -> None:

@@ -1,4 +1,7 @@
-"""What `test_kill` starts and kills: six runs on a simulated model in real time. Arguments: journal, log of calls, file of results."""
+"""What `test_kill` starts and kills: six runs on a simulated model in real time.
+
+Arguments: journal, log of calls, file of results.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import asyncio
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from outthink.core.backend import Completion, Request
@@ -44,7 +48,7 @@ async def in_turns(run: Run, problem: Problem) -> Selection:
     return Selection("|".join(texts))
 
 
-async def main(journal: str | None, log: str, results: str) -> None:
+async def main(journal: str | None, log: str) -> dict[str, Any]:
     handle = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
     backend = Logged(handle, pace=Pace(first=0.01, per_token=0.002, spread=0.9))
     specs = [
@@ -62,9 +66,8 @@ async def main(journal: str | None, log: str, results: str) -> None:
                 "usage": result.usage.fields(),
                 "wall_seconds": result.wall_seconds,
             }
-    with open(results, "w", encoding="utf-8") as file:
-        json.dump(found, file)
+    return found
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1] or None, *sys.argv[2:]))
+    Path(sys.argv[3]).write_text(json.dumps(asyncio.run(main(sys.argv[1] or None, sys.argv[2]))))

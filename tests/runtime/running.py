@@ -35,12 +35,14 @@ def run(
     max_tokens: int = 40,
     journal: Path | None = None,
     parameters: dict[str, Any] | None = None,
+    session_budget: str | None = None,
     **session: Any,
 ) -> Result:
     """One run of a strategy body; `around` replaces the call of `solve`."""
 
     async def main() -> Result:
-        settings = {"task": WORLD.task, "sampling": {"max_tokens": max_tokens}, "journal": journal, "concurrency": 16, **session}
+        settings: dict[str, Any] = {"task": WORLD.task, "sampling": {"max_tokens": max_tokens}, "journal": journal}
+        settings |= {"concurrency": 16, "budget": session_budget, **session}
         async with Session(model if model is not None else backend(), **settings) as opened:
             if around is not None:
                 return await around(opened)

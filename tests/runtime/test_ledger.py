@@ -46,8 +46,7 @@ def test_no_limit_is_passed_and_every_waiter_ends(budgets: list[dict[str, Any]],
             try:
                 grant = await ledger.reserve(scope, ask, (order, (), retry, 0))
             except BudgetCut as cut:
-                assert cut.scope in [each.name for each in scope.chain]
-                return "cut"
+                return cut.scope
             within(scopes)
             assert 1 <= grant.max_tokens <= ask.max_tokens
             try:
@@ -79,7 +78,8 @@ def test_no_limit_is_passed_and_every_waiter_ends(budgets: list[dict[str, Any]],
             asyncio.get_running_loop().call_later(chance.uniform(0, 6), task.cancel)
         async with asyncio.timeout(10_000):  # virtual: whoever still waits then waits for ever
             ended = await asyncio.gather(*tasks, return_exceptions=True)
-        assert all(isinstance(each, (str, asyncio.CancelledError)) for each in ended), ended
+        known = {"done", "failed", *(scope.name for scope in scopes)}
+        assert all(isinstance(each, asyncio.CancelledError) or each in known for each in ended), ended
         for scope in scopes:
             assert scope.in_flight == 0
             assert scope.reserved == pytest.approx([0.0] * 6, abs=1e-6)

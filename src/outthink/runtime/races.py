@@ -125,6 +125,8 @@ class Races:
     async def _leave(self, stream: Stream) -> Event:
         """End a stream for good, and note that it was left: a resume doesn't pay for the rest of it."""
         key, operation = stream.handle.key, stream.start.operation
+        if self.run.resumed:
+            await asyncio.sleep(0)  # what the journal holds of it comes first
         if stream.final is None and not stream.was_left:
             self.run.journal.add_outcome(self.run.name, key, "left", operation.digest(), None)
         await stream.leave()
