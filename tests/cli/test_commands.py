@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from outthink import catalogue
 from outthink.cli.app import app
+from outthink.runtime.recorded import read_rows
 from tests.cli.conftest import Outthink
 
 
@@ -59,3 +61,26 @@ def test_probe_says_what_was_seen(outthink: Outthink, model: str) -> None:
     assert unknown.code == 2
     assert "did you mean chat" in unknown.err
     assert outthink("probe", "http://127.0.0.1:9").code == 4
+
+
+SMALL = ("--problems", "2", "--samples", "2", "--replicates", "1", "--live", "0", "--folder", "out")
+
+
+def test_demo_is_refused_before_anything_is_spent_where_the_model_cannot_serve_it(outthink: Outthink, model: str) -> None:
+    said = outthink("demo", "--model", model, *SMALL)
+    assert said.code == 2
+    assert "log-probabilities" in said.err
+    assert "go on with" not in said.err
+
+
+@pytest.mark.model
+def test_demo_leaves_what_it_says_and_pays_once(outthink: Outthink) -> None:
+    said = outthink("demo", *SMALL)
+    assert said.code == 0, said.err
+    assert "majority" in said.out
+    files = [Path(line.partition(": ")[2]) for line in said.err.splitlines()]
+    assert all(path.is_file() for path in files)
+    rows = len(list(read_rows(files[2])))
+    assert rows >= 4
+    assert outthink("demo", *SMALL, "--json").document["rows"]
+    assert len(list(read_rows(files[2]))) == rows

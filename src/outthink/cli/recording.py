@@ -41,7 +41,7 @@ def recording(command: str, given: Mapping[str, Any], output: Output) -> Iterato
     try:
         yield record
     except BaseException:
-        if _holds_samples(path):
+        if holds_samples(path):
             output.resume = f"outthink resume {shlex.quote(str(path))}"
         elif temporary:
             _remove(path)
@@ -62,7 +62,8 @@ def _make(folder: Path) -> None:
         raise BadInput(f"can't be made ({error.strerror}); name a file by --journal", where=str(folder)) from None
 
 
-def _holds_samples(path: Path) -> bool:
+def holds_samples(path: Path) -> bool:
+    """Whether a journal is there and anything was recorded in it."""
     from outthink.runtime.recorded import read_rows
 
     try:
