@@ -147,9 +147,7 @@ async def main() -> int:
     )
     cases: dict[str, dict[str, float]] = {"none": {}, **{name: {name: 0.1} for name in FAULTS}}
     cases["all, 10 % in total"] = dict.fromkeys(FAULTS, 0.1 / len(FAULTS))
-    held = [
-        await row(name, faults, options.samples, options.problems) for name, faults in cases.items() if options.only in name
-    ]
+    held = [await row(name, faults, options.samples, options.problems) for name, faults in cases.items() if options.only in name]
     return 0 if all(held) else 1
 
 

@@ -13,9 +13,9 @@ from outthink.core.errors import BadInput
 
 whole = st.integers(0, 10**25)
 real = st.floats(0, 1e15, allow_nan=False)
-budgets = st.fixed_dictionaries(
-    {}, optional={name: real if name in ("seconds", "usd") else whole for name in DIMENSIONS}
-).map(lambda limits: Budget(**limits))
+budgets = st.fixed_dictionaries({}, optional={name: real if name in ("seconds", "usd") else whole for name in DIMENSIONS}).map(
+    lambda limits: Budget(**limits)
+)
 counts = st.integers(0, 10**9)
 usages = st.builds(Usage, *[counts] * 8, usd=st.none() | st.just(0.25) | st.just(0.0), seconds=st.just(0.5))
 

@@ -7,11 +7,11 @@ import sys
 import types
 
 import pytest
-from tests.shared_data import shared
 
 from outthink.core.errors import BadInput, MissingExtra, UnknownName
 from outthink.core.problem import Problem
 from outthink.problems import load, readers
+from tests.shared_data import shared
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import os
 import signal
 
 import pytest
-from tests.shared_data import shared
 
 from outthink.core.errors import BadInput, MissingExtra
 from outthink.core.problem import Problem
 from outthink.tasks.math import MathTask
+from tests.shared_data import shared
 
 pytest.importorskip("math_verify")
 

@@ -165,9 +165,7 @@ class Journal:
             self._samples.append(to_row(self._runs[run], row))
             self._schedule(run)
 
-    def add_sent(
-        self, run: str, key: Key, digest: str, prompt: int, completion: int, usd: float | None
-    ) -> None:
+    def add_sent(self, run: str, key: Key, digest: str, prompt: int, completion: int, usd: float | None) -> None:
         """Append that an attempt at a sample, and those after it in its request, left: all of it may have been spent.
 
         prompt, completion, usd: most tokens and money that it can take

@@ -101,9 +101,7 @@ def cut_meta(cut: BudgetCut) -> dict[str, Any]:
     return {"cut": [cut.scope, cut.dimension, cut.detail, cut.path]}
 
 
-def sent_row(
-    run: int, key: Key, digest: str, prompt: int, completion: int, usd: float | None
-) -> tuple[object, ...]:
+def sent_row(run: int, key: Key, digest: str, prompt: int, completion: int, usd: float | None) -> tuple[object, ...]:
     """The columns of an attempt that left: one call, and everything it may take is unknown."""
     return (
         run, ".".join(map(str, key.path)), key.seq, key.index, "sent", digest, "", "", "", None, 0,
