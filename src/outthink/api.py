@@ -91,7 +91,8 @@ async def evaluate_async(
     """Measure strategies on problems at several budgets: accuracy with intervals against what it cost.
 
     Each strategy runs once per problem and replicate, at the largest budget; what it offered on the way answers the smaller
-    ones. Budgets that aren't bounds of one and the same dimension get runs of their own.
+    ones. Budgets that aren't bounds of one and the same dimension get runs of their own, and so does every budget of a strategy
+    that chooses once among all samples (`Strategy.curve`).
 
     parameters: by strategy name
     replicates: runs per problem and strategy, with seeds of their own
@@ -107,7 +108,7 @@ async def evaluate_async(
     if not found or not limits or replicates < 1:
         raise BadInput("give at least one strategy, one budget and one replicate", where="evaluate")
     given = {name.replace("-", "_"): dict(values) for name, values in (parameters or {}).items()}
-    plans = [(each, plan) for each in found for plan in run_budgets(limits)]
+    plans = [(each, plan) for each in found for plan in run_budgets(limits, curve=each.curve)]
     header = {
         "kind": "evaluate",
         "strategies": {each.name: each.bound(given.get(each.name, {})) for each in found},
@@ -157,10 +158,10 @@ def evaluate(problems: Iterable[Problem | str], **settings: Any) -> Evaluation:
     return run_anywhere(evaluate_async(problems, **settings))
 
 
-def run_budgets(budgets: Sequence[Budget]) -> list[tuple[Budget, tuple[Budget, ...]]]:
-    """The budgets that need runs, each with the budgets that its runs answer for."""
+def run_budgets(budgets: Sequence[Budget], *, curve: bool = True) -> list[tuple[Budget, tuple[Budget, ...]]]:
+    """The budgets that need runs, each with the budgets that its runs answer for (without a `curve`: itself alone)."""
     bounded = {tuple(budget.limits()) for budget in budgets}
-    if len(bounded) == 1 and len(next(iter(bounded))) == 1 and bounded != {("seconds",)}:
+    if curve and len(bounded) == 1 and len(next(iter(bounded))) == 1 and bounded != {("seconds",)}:
         return [(max(budgets, key=lambda budget: next(iter(budget.limits().values()))), tuple(budgets))]
     return [(budget, (budget,)) for budget in budgets]
 

@@ -13,6 +13,8 @@ class TestContract(StrategyContract):
         "weighted_majority": [{"scale": "minmax"}],
         "self_certainty": [{"rule": "best"}],
         "self_refine": [{"scored": True}],
+        "rpc": [{"prune": "mean", "compat": True}, {"prune": "none"}],
+        "best_of_majority": [{"alpha": 0.0}, {"alpha": 0.4, "k": 2, "pooled": "mean"}],
     }
     alone: ClassVar = {"self_refine": {"iterations": 0}}
     reached: ClassVar = {
@@ -20,4 +22,5 @@ class TestContract(StrategyContract):
         "majority": lambda answers, scores, n: exact.majority(answers, n),
         "weighted_majority-toy": lambda answers, scores, n: exact.weighted_majority(answers, scores, n),
         "best_of_n": exact.best_of_n,
+        "best_of_majority-alpha=0.0-toy": exact.best_of_n,
     }

@@ -39,6 +39,7 @@ class RecordedSample:
     summary:  numbers from log-probabilities (Logprobs.summary)
     score:    a recorded verifier's number
     failed:   why it never arrived
+    answer_only: its text was not kept: `text` is no more than its answer
     """
 
     index: int
@@ -53,6 +54,7 @@ class RecordedSample:
     score: float | None = None
     seconds: float | None = None
     failed: str | None = None
+    answer_only: bool = False
 
 
 def prompt_digest(prompt: Prompt) -> str:
@@ -111,7 +113,7 @@ class PoolBackend:
             raise PoolMiss(f"{self.name} answers by problem and run, and the request names neither")
         if request.logprobs is not None and request.logprobs.keep:
             raise PoolMiss(f"{self.name} holds summaries of log-probabilities, not the arrays that were asked for")
-        drawn = self._draw(request.identity, len(request.seeds))
+        drawn = self._draw(request.identity, len(request.seeds), request.sampling.temperature)
         for sample in drawn:
             self._check(sample, request)
         seconds = [sample.seconds for sample in drawn if sample.seconds is not None]
@@ -127,17 +129,22 @@ class PoolBackend:
             raise lost
         return Completion(pieces, prompt, completion, sum(sample.cached_tokens for sample in drawn), seconds=longest)
 
-    def _draw(self, who: Identity, n: int) -> list[RecordedSample]:
+    def _draw(self, who: Identity, n: int, temperature: float) -> list[RecordedSample]:
         samples = self._samples(who.problem)
         if not samples:
             raise PoolMiss(f"{self.name} holds no sample of problem {who.problem!r}")
-        if who.ordinal + n > len(samples):
+        first, of = who.ordinal, ""
+        if who.within is not None:  # the run spreads its samples over temperatures
+            known = [sample for sample in samples if "temperature" in sample.sampling]
+            samples = [sample for sample in known if _same(sample.sampling["temperature"], temperature)]
+            first, of = who.within, f" at temperature {temperature:g}"
+        if first + n > len(samples):
             raise PoolMiss(
-                f"{self.name} holds {len(samples)} samples of problem {who.problem!r} and run {who.run} asks for "
-                f"number {who.ordinal + n}; lower the budget or record more samples"
+                f"{self.name} holds {len(samples)} samples of problem {who.problem!r}{of} and run {who.run} asks for "
+                f"number {first + n}; lower the budget or record more samples"
             )
-        order = self._order(who.problem, who.run.rpartition("/")[2], len(samples))
-        return [samples[at] for at in order[who.ordinal : who.ordinal + n]]
+        order = self._order(who.problem, who.run.rpartition("/")[2] + of, len(samples))
+        return [samples[at] for at in order[first : first + n]]
 
     def _shuffled(self, problem: str, replicate: str, n: int) -> list[int]:
         order = list(range(n))
@@ -148,9 +155,12 @@ class PoolBackend:
         """Refuse what differs from the recorded request."""
         assert request.identity is not None
         where = f"{self.name}, problem {request.identity.problem!r}"
-        if request.prompt.prefix:
+        other = sample.prompt is not None and sample.prompt != prompt_digest(request.prompt)
+        if request.prompt.prefix and (other or sample.prompt is None):
             raise PoolMiss(f"{where}: no continuation of a prefix was recorded; run this strategy live")
-        if sample.prompt is not None and sample.prompt != prompt_digest(request.prompt):
+        if request.identity.role != "generator" and sample.prompt is None:
+            raise PoolMiss(f"{where}: no {request.identity.role} was recorded; bind one with {request.identity.role}=MODEL")
+        if other:
             raise PoolMiss(
                 f"{where}: another prompt was recorded; replay with the task of the recording, or run this strategy live"
             )
@@ -175,6 +185,8 @@ def _piece(sample: RecordedSample, max_tokens: int) -> Piece:
     meta: dict[str, object] = {"sample_index": sample.index}
     if sample.score is not None:
         meta["score"] = sample.score
+    if sample.answer_only:
+        meta["answer_only"] = True
     return Piece(sample.text, sample.finish, tokens, summary=sample.summary, meta=meta)
 
 

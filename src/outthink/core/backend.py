@@ -57,11 +57,20 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks: problem id, index of the first sample among all samples this run asked of this backend, replicate of the run."""
+    """Who asks.
+
+    problem: its id
+    ordinal: index of the first sample among all samples that this run asked of this role
+    run:     with its replicate
+    role:    that the backend plays here
+    within:  index among the samples of this run at the request's own temperature, where it spreads them over several; else None
+    """
 
     problem: str
     ordinal: int
     run: str
+    role: str = "generator"
+    within: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +116,12 @@ class Backend(Protocol):
     prices: money per million tokens, or None where unknown
     """
 
-    name: str
     prices: Prices | None
+
+    @property
+    def name(self) -> str:
+        """Complete after `open`."""
+        ...
 
     @property
     def capabilities(self) -> Capabilities:

@@ -58,6 +58,7 @@ class Generate(Operation):
     prompts: one that all samples share, or one per sample
     n:       how many samples; None fills the budget in key order
     quorum:  fewer surviving samples than this raise QuorumNotMet
+    temperatures: of the first sample, the second ...; the last goes on for all further ones. (): the setting's own
     """
 
     prompts: tuple[Prompt, ...]
@@ -66,16 +67,27 @@ class Generate(Operation):
     quorum: int = 1
     logprobs: LogprobNeed | None = None
     role: str = "generator"
+    temperatures: tuple[float, ...] = ()
     kind: ClassVar[str] = "generate"
 
     def prompt(self, index: int) -> Prompt:
         """The prompt of one sample."""
         return self.prompts[0] if len(self.prompts) == 1 else self.prompts[index]
 
+    def settings(self, index: int) -> Sampling:
+        """The settings of one sample."""
+        return self.sampling.but(temperature=self.temperature(index)) if self.temperatures else self.sampling
+
+    def temperature(self, index: int) -> float:
+        """The temperature of one sample."""
+        own = self.temperatures
+        return own[min(index, len(own) - 1)] if own else self.sampling.temperature
+
     def fields(self) -> object:
         need = None if self.logprobs is None else [self.logprobs.top, self.logprobs.keep]
         prompts = [prompt.fields() for prompt in self.prompts]
-        return [self.role, prompts, self.n, self.sampling.fields(), self.quorum, need]
+        own = [list(self.temperatures)] if self.temperatures else []
+        return [self.role, prompts, self.n, self.sampling.fields(), self.quorum, need, *own]
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,16 +104,18 @@ class Run:
         quorum: int = 1,
         role: str = "generator",
         logprobs: LogprobNeed | None = None,
+        temperatures: Sequence[float] = (),
         **sampling: Any,
     ) -> Samples:
         """Sample `n` completions (None fills the budget), in key order; failed ones are listed, not raised.
 
         problem:  a problem (its task's prompt), a prompt, or one prompt per sample
+        temperatures: of the first sample, the second ...; the last goes on for all further ones. (): one for all
         sampling: settings that differ from the user's, such as temperature=1.0 or stop=("\\n",)
 
         Raises QuorumNotMet, BackendError (Permanent), Unsupported; a budget that admits no sample at all ends the run.
         """
-        return await self._generate(problem, n, quorum, role, logprobs, sampling)  # type: ignore[no-any-return]  # an operation awaits to Any
+        return await self._generate(problem, n, quorum, role, logprobs, sampling, tuple(temperatures))  # type: ignore[no-any-return]  # an operation awaits to Any
 
     def _generate(
         self,
@@ -123,6 +125,7 @@ class Run:
         role: str,
         logprobs: LogprobNeed | None,
         sampling: Mapping[str, Any],
+        temperatures: tuple[float, ...] = (),
     ) -> Generate:
         if isinstance(problem, Problem):
             prompts: tuple[Prompt, ...] = (self._host.prompt(problem),)
@@ -140,7 +143,10 @@ class Run:
         if logprobs is not None:
             need = logprobs.joined(need)
         settings = self._host.sampling(role).but(**sampling)
-        return Generate(self.key(), prompts, n, settings, quorum, need if role == "generator" else logprobs, role)
+        for temperature in temperatures:
+            settings.but(temperature=temperature)  # refused here, before anything is asked for
+        need = need if role == "generator" else logprobs
+        return Generate(self.key(), prompts, n, settings, quorum, need, role, temperatures)
 
     async def extend(self, problem: Problem, samples: Sequence[Sample], *, quorum: int = 1, **sampling: Any) -> Samples:
         """Continue each of these partial samples by one completion (same order); each result's `prefix` is what it continues."""

@@ -20,6 +20,8 @@ class Selection:
     sample:       the sample it is taken from
     votes:        weight of every answer class, heaviest first
     tie:          another class had the same weight; the documented rule chose
+    submissions:  answer classes that are handed in together, best first, by strategies that may hand in several (pass@k: right
+                  if any of them is); empty: the answer alone
     """
 
     answer: str | None
@@ -28,6 +30,7 @@ class Selection:
     sample: Sample | None = None
     votes: Mapping[str, float] = field(default_factory=dict)
     tie: bool = False
+    submissions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

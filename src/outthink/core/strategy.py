@@ -29,6 +29,8 @@ class Strategy:
     needs: what it needs beyond sampling text
     roles: roles it uses beyond the generator (and, with Needs.SCORES, the verifier)
     races: its result depends on which sample ends first
+    curve: what it offers on the way is what it would have answered with so much less. False: it chooses once among all
+           samples, so that each budget needs a run of its own
     """
 
     name: str
@@ -38,6 +40,7 @@ class Strategy:
     needs: frozenset[Needs]
     roles: frozenset[str]
     races: bool
+    curve: bool = True
 
     @property
     def summary(self) -> str:
@@ -82,12 +85,13 @@ def strategy(
     needs: frozenset[Needs] | set[Needs] = frozenset(),
     roles: frozenset[str] | set[str] = frozenset(),
     races: bool = False,
+    curve: bool = True,
 ) -> Callable[[Body], Strategy]:
     """Make a strategy from an async function; see `Strategy` for the arguments."""
 
     def made(body: Body) -> Strategy:
         if not inspect.iscoroutinefunction(body) or not inspect.getdoc(body):
             raise InternalError(f"strategy {name} must be an async function with a docstring")
-        return Strategy(name, body, paper, title, frozenset(needs), frozenset(roles), races)
+        return Strategy(name, body, paper, title, frozenset(needs), frozenset(roles), races, curve)
 
     return made

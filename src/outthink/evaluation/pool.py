@@ -159,4 +159,5 @@ def _recorded(row: Mapping[str, Any]) -> RecordedSample:
         Finish(row["finish"]) if row["finish"] else Finish.OTHER,
         row["prompt"], sampling, row["prompt_tokens"], row["cached_tokens"] or 0, row["completion_tokens"],
         {name: row[name] for name in SUMMARY if row[name] is not None}, row["score"], row["seconds"], row["failed"],
+        answer_only=row["text"] is None and row["failed"] is None,
     )  # fmt: skip

@@ -10,7 +10,7 @@ from outthink.core.budget import NOTHING, Budget, Usage
 from outthink.core.errors import BackendError, BudgetCut, NoAnswer, RunError
 from outthink.core.problem import Problem
 from outthink.core.run import Run
-from outthink.core.sample import Samples
+from outthink.core.sample import Sample, Samples
 from outthink.core.selection import Selection
 from outthink.core.task import Answer
 from outthink.parts.voting import growing
@@ -24,7 +24,7 @@ async def drawn_to_score(run: Run, problem: Problem, n: int | None, **how: Any) 
     return await run.generate(problem, n, **how)
 
 
-async def scored(run: Run, problem: Problem, samples: Samples, answers: Sequence[Answer]) -> list[float | None]:
+async def scored(run: Run, problem: Problem, samples: Sequence[Sample], answers: Sequence[Answer]) -> list[float | None]:
     """The samples' scores. Where they can't be had, the plain majority is offered and the reason raised.
 
     Raises NoAnswer where no valid answer got a score, and whatever scoring raises.

@@ -12,6 +12,7 @@ from outthink.core.errors import BackendError
 from outthink.core.key import hashed
 from outthink.core.operation import Generate
 from outthink.core.prompt import Prompt
+from outthink.core.sampling import Sampling
 from outthink.runtime.ledger import Priority, Scope
 from outthink.runtime.rows import Row, State
 
@@ -50,6 +51,7 @@ class Order:
     watch:       of a stream
     seen_tokens: of a stream: how many tokens of the present attempt arrived
     left:        of a stream: whether it was left with something that is a sample
+    doomed:      why what was not sent yet need not be, or None
     """
 
     run: str
@@ -62,6 +64,7 @@ class Order:
     watch: Callable[[Delta], bool] | None = None
     seen_tokens: Callable[[], int] = lambda: 0
     left: Callable[[], bool] = lambda: False
+    doomed: Callable[[], BackendError | None] = lambda: None
 
 
 @dataclass(slots=True)
@@ -84,6 +87,11 @@ class Batch:
     identity: Identity
     name: str
     costs: dict[int, Usage] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Sampling:
+        """The settings of all its samples."""
+        return self.order.operation.settings(self.indices[0])
 
     def row(self, index: int, state: State, usage: Usage, **columns: Any) -> Row:
         """A row of one of the samples."""

@@ -42,7 +42,7 @@ class Endpoint:
 
     def ask(self, batch: Batch) -> Ask:
         """What an attempt at the whole batch reserves."""
-        return Ask(len(batch.indices), batch.bound, batch.order.operation.sampling.max_tokens, self.prices)
+        return Ask(len(batch.indices), batch.bound, batch.settings.max_tokens, self.prices)
 
     async def fulfil(self, batch: Batch, grant: Grant) -> None:
         """Attempt until every sample arrived or failed for good.
@@ -82,14 +82,14 @@ class Endpoint:
         try:
             permit = await self.limiter.acquire(batch.priority[0])
             with permit:
-                if self.broken is not None:
+                if (hopeless := self.broken or order.doomed()) is not None:
                     self.ledger.settle(grant, samples=0, calls=0)
-                    raise self.broken
+                    raise hopeless
                 completion_bound = len(batch.indices) * grant.max_tokens
                 usd = None if self.prices is None else self.prices.usd(batch.bound, 0, completion_bound)
                 order.sent(batch.indices[0], batch.bound, completion_bound, usd)
                 on_the_wire = True
-                sampling = order.operation.sampling
+                sampling = batch.settings
                 if grant.max_tokens != sampling.max_tokens:
                     sampling = sampling.but(max_tokens=grant.max_tokens)
                 need, timeout = order.operation.logprobs, self.retry.timeout
@@ -183,7 +183,10 @@ def _arrived_row(batch: Batch, index: int, piece: Piece, cost: Usage, max_tokens
     need = batch.order.operation.logprobs
     # As a journal holds them, so that a resume decides on the same numbers.
     kept = unpacked(packed(piece.logprobs)) if piece.logprobs is not None and need is not None and need.keep else None
+    # What differs from sample to sample is told by the sample, so that a pool can be made of it.
+    own = {"temperature": batch.order.operation.settings(index).temperature} if batch.order.operation.temperatures else {}
     return batch.row(
         index, "ok", cost, text=clean(piece.text), finish=piece.finish.value, tokens=piece.tokens, max_tokens=max_tokens,
-        summary=piece.logprobs.summary() if piece.logprobs is not None else piece.summary, meta=piece.meta, logprobs=kept,
+        summary=piece.logprobs.summary() if piece.logprobs is not None else piece.summary, meta={**piece.meta, **own},
+        logprobs=kept,
     )  # fmt: skip

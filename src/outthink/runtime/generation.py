@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from outthink.core.backend import Identity
 from outthink.core.budget import NOTHING, Usage
-from outthink.core.errors import BadInput, BudgetCut, Cut, JournalMismatch, OutthinkError, QuorumNotMet
+from outthink.core.errors import BadInput, BudgetCut, Cut, JournalMismatch, OutthinkError, Permanent, QuorumNotMet
 from outthink.core.key import seed_of
 from outthink.core.operation import Generate
 from outthink.core.sample import Failure, Sample, Samples
@@ -27,6 +28,7 @@ WINDOW = 256
 """Most requests of one operation under way, or twice the endpoint's limit where that is more: memory stays bounded."""
 HOPELESS_RUN = 8
 """A Generate that fills its budget gives up after so many failures in a row: each would cost calls for nothing."""
+_HOPELESS = Permanent(f"not asked for, since {HOPELESS_RUN} samples before it failed in a row")
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class Generation:
         self.scope = run.books.scope_of(self.key.path)
         # A stream's place was taken when it was started: its task may run later, and at another time in a resume.
         self.first_ordinal = run.take_ordinals(operation.role, operation.n or 0) if stream is None else stream.first_ordinal
+        self.first_within = self._take_places(operation.n or 0)
         self.state = _State(end=operation.n)
         self.order = self._order()
         self._bounds: dict[int, int] = {}
@@ -93,7 +96,13 @@ class Generation:
             raise
         if self.operation.n is None:
             self.run.take_ordinals(self.operation.role, len(self.state.rows))
+            self._take_places(len(self.state.rows))
         return self._collected()
+
+    def _take_places(self, n: int) -> dict[float, int]:
+        """The first of the new places among this run's samples of each temperature, where the operation has several."""
+        role, counts = self.operation.role, Counter(map(self.operation.temperature, range(n)))
+        return {each: self.run.take_ordinals(f"{role}@{each}", counts[each]) for each in self.operation.temperatures}
 
     def _check(self) -> None:
         operation, can = self.operation, self.endpoint.backend.capabilities
@@ -129,7 +138,7 @@ class Generation:
             if deadline is not None and asyncio.get_running_loop().time() >= deadline:
                 raise TimeoutError
             if self.operation.n is None and state.hopeless:
-                self._refuse(index, reason=f"{HOPELESS_RUN} samples failed in a row")
+                self._refuse(index, reason=str(_HOPELESS))
                 return
             window = max(WINDOW, 2 * self.endpoint.limiter.limit)
             if len(state.tasks) >= window:
@@ -165,7 +174,7 @@ class Generation:
 
     def _width(self) -> int:
         """Samples per request: more than one only where the backend shares the prompt and nothing is streamed."""
-        alone = self.stream is not None or len(self.operation.prompts) > 1
+        alone = self.stream is not None or len(self.operation.prompts) > 1 or bool(self.operation.temperatures)
         return 1 if alone else max(1, self.endpoint.backend.capabilities.n)
 
     def _order(self) -> Order:
@@ -182,6 +191,7 @@ class Generation:
             watch=None if stream is None else stream.watch,
             seen_tokens=lambda: 0 if stream is None else stream.tokens,
             left=lambda: stream is not None and stream.left,
+            doomed=lambda: _HOPELESS if self.operation.n is None and self.state.hopeless else None,
         )
 
     def _batch(self, indices: list[int]) -> Batch:
@@ -194,13 +204,19 @@ class Generation:
             self.operation.prompt(first),
             self._bound(first),
             (run.ordinal, self.key.path, self.key.seq, first),
-            Identity(run.problem.id, self.first_ordinal + first, run.name),
+            Identity(run.problem.id, self.first_ordinal + first, run.name, self.operation.role, self._within(first)),
             name,
         )
         if run.resumed:
             for index in indices:
                 batch.costs[index] = run.lost_before(self.key, index)
         return batch
+
+    def _within(self, index: int) -> int | None:
+        if not self.operation.temperatures:
+            return None
+        own = self.operation.temperature(index)
+        return self.first_within[own] + sum(self.operation.temperature(each) == own for each in range(index))
 
     def _bound(self, index: int) -> int:
         """Most prompt tokens of a sample; counted once for a prompt that all share."""

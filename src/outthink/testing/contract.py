@@ -138,14 +138,14 @@ class StrategyContract:
                 _within(found, dimension, limit)
 
     def test_the_offers_are_its_curve(self, case: Case) -> None:
-        """A run that may take as many samples as an offer took gives that offer's answer."""
+        """A run that may take as many samples as an offer took gives that offer's answer (but for who chooses once among all)."""
         full = trial(case).done
         assert full.offers
         assert full.offers[-1].selection.answer == full.answer
         spent = [offer.usage for offer in full.offers]
         assert all(one.samples <= other.samples and one.tokens <= other.tokens for one, other in itertools.pairwise(spent))
         assert (spent[-1].samples, spent[-1].tokens) == (full.usage.samples, full.usage.tokens) or not case.parallel
-        for at, offer in enumerate(full.offers, start=1):
+        for at, offer in enumerate(full.offers if case.strategy.curve else (), start=1):
             if case.parallel:
                 assert trial(case.but(n=at)).done.answer == offer.selection.answer
             else:
@@ -170,7 +170,7 @@ class StrategyContract:
     def test_it_reaches_what_it_should(self, case: Case) -> None:
         """In a world small enough to try every outcome the choices have the probabilities that they should have."""
         chances = self.reached.get(str(case), self.reached.get(case.strategy.name))
-        if chances is None or case.verifier == "judge":
+        if chances is None or case.judged:
             pytest.skip("nobody said what it should reach")
         answers = {"gold": 0.5, "lead": 0.3}
         draws: dict[str | None, float] = {"gold": 0.5, "lead": 0.3, None: 0.2}
@@ -183,8 +183,8 @@ class StrategyContract:
 
     def test_a_failed_sample_counts_as_little_as_an_invalid_one(self, case: Case) -> None:
         """Whichever samples fail, the others answer as if those had held no answer."""
-        if not case.parallel or case.verifier == "judge":
-            pytest.skip("it doesn't draw a number of samples, or its verifier's calls would fail with them")
+        if not case.parallel or case.judged:
+            pytest.skip("it doesn't draw a number of samples, or its judge's calls would fail with them")
         script = ["lead", "gold", "tin", "gold"]
         for broken in itertools.chain.from_iterable(itertools.combinations(range(N), k) for k in range(N)):
             failed = trial(case, script=script, faults=Faults(broken=frozenset(broken))).done

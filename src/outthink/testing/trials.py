@@ -56,6 +56,11 @@ class Case:
         return replace(self, parameters={**self.parameters, **parameters})
 
     @property
+    def judged(self) -> bool:
+        """Whether a judge's calls come between the samples and the choice."""
+        return self.verifier == "judge" or "judge" in self.strategy.roles
+
+    @property
     def parallel(self) -> bool:
         """Whether the strategy has a number of samples to choose."""
         return "n" in self.strategy.parameters
