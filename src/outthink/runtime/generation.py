@@ -133,6 +133,8 @@ class Generation:
             if index in state.rows:
                 index += 1
                 continue
+            if state.error is not None:
+                raise state.error
             if self.stream is not None and self.stream.was_left:
                 return
             if deadline is not None and asyncio.get_running_loop().time() >= deadline:
