@@ -10,6 +10,7 @@ from outthink.cli import config
 from outthink.cli.demo import demo
 from outthink.cli.evaluate import evaluate
 from outthink.cli.failures import EXIT_CODES
+from outthink.cli.fit import fit
 from outthink.cli.probe import probe
 from outthink.cli.resume import resume
 from outthink.cli.solve import solve
@@ -31,5 +32,5 @@ def app(context: click.Context, file: Path | None) -> None:
         context.default_map = config.default_map(group, config.read(path), str(path))
 
 
-for command in (solve, evaluate, strategies, probe, resume, demo):
+for command in (solve, evaluate, fit, strategies, probe, resume, demo):
     app.add_command(command)

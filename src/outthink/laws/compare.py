@@ -100,7 +100,7 @@ class Comparison:
         return self.laws[self.chosen]
 
     def predict(self, x: float) -> Interval:
-        """The chosen law's score, with a band over problems and over the forms that foretold as well. Raises PredictionRefused."""
+        """The chosen law's score; its band is over problems and the forms that foretold as well. Raises PredictionRefused."""
         self.law.refuse(x)
         believed = [self.laws[name] for name in self.kept if not self.laws[name].blocked or name == self.chosen]
         return band(self.law.score(x), np.concatenate([law.drawn(np.array([x]))[:, 0] for law in believed]))
@@ -115,13 +115,18 @@ class Comparison:
         others = [name for name in self.kept if name != self.chosen]
         also = f"; {', '.join(others)} did as well within chance" if others else ""
         return (
-            f"{start}: fitted up to {self.held_out.largest:.3g} {law.unit} it foretells up to {law.largest:.3g} with a mean error of "
-            f"{100 * self.held_out.error(self.chosen):.1f} points{also}."
+            f"{start}: fitted up to {self.held_out.largest:.3g} {law.unit} it foretells up to {law.largest:.3g} with a mean "
+            f"error of {100 * self.held_out.error(self.chosen):.1f} points{also}."
         )
 
 
 def compare(
-    data: Data, forms: Sequence[Form | str] | None = None, *, hold_out: float | None = 0.5, resamples: int = RESAMPLES, seed: int = 0
+    data: Data,
+    forms: Sequence[Form | str] | None = None,
+    *,
+    hold_out: float | None = 0.5,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Comparison:
     """Fit forms to the data and choose one.
 

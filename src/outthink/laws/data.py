@@ -142,7 +142,9 @@ class Counts(Data):
     def upto(self, largest: float, rng: np.random.Generator) -> Counts:
         """Counts among so many samples of each problem, drawn without replacement."""
         if self.stopped:
-            raise BadInput("sampling was stopped by success, so smaller budgets can't be redrawn from the counts", where=self.name)
+            raise BadInput(
+                "sampling was stopped by success, so smaller budgets can't be redrawn from the counts", where=self.name
+            )
         n = np.minimum(self.n, int(largest))
         return replace(self, n=n, c=rng.hypergeometric(self.c, self.n - self.c, n).astype(np.int64), _tables={})
 

@@ -21,9 +21,7 @@ RESAMPLES = 200
 SHOWN = 14  # measured points that go with a law
 
 
-def fit(
-    data: Data, form: Form | str, *, resamples: int = RESAMPLES, seed: int = 0, points: Sequence[Point] | None = None
-) -> Law:
+def fit(data: Data, form: Form | str, *, resamples: int = RESAMPLES, seed: int = 0, points: Sequence[Point] | None = None) -> Law:
     """A law of that form, fitted as its source does, refitted to resampled problems for its intervals.
 
     points: what `measured` says of the data, where that is known already
@@ -76,5 +74,6 @@ def measured(data: Data) -> list[Point]:
     if error is None:
         return [Point(float(a), float(b)) for a, b in zip(x, y, strict=True)]
     return [
-        Point(float(a), float(b), max(0.0, float(b - Z * e)), min(1.0, float(b + Z * e))) for a, b, e in zip(x, y, error, strict=True)
+        Point(float(a), float(b), max(0.0, float(b - Z * e)), min(1.0, float(b + Z * e)))
+        for a, b, e in zip(x, y, error, strict=True)
     ]

@@ -117,6 +117,8 @@ class Law:
                 f"{self.form_name} says nothing of {x:g} {self.unit}, beyond the {self.smallest:g} to {self.largest:g} that were "
                 f"measured: {'; '.join(self.blocked)}"
             )
+        if not self.form.holds(np.array(self.values), x):
+            raise PredictionRefused(f"{self.form.equation} is no share any more at {x:g} {self.unit}; choose another form")
 
     def needed(self, score: float) -> Interval:
         """The spend at which a score is reached, with its 95% interval; its upper end is infinite where draws never get there.

@@ -23,7 +23,8 @@ def least_squares(residuals: Callable[[Floats], Floats], parameters: Sequence[Pa
         optimize.least_squares(finite, outside(parameters, start), method="lm", ftol=1e-12, xtol=1e-10, gtol=1e-12, max_nfev=2000)
         for start in starts
     ]
-    return inside(parameters, min(found, key=lambda each: float(each.cost)).x)
+    best = inside(parameters, min(found, key=lambda each: float(each.cost)).x)
+    return np.array([parameter.settled(float(value)) for parameter, value in zip(parameters, best, strict=True)])
 
 
 def minimise(cost: Callable[[Floats], float], parameters: Sequence[Parameter], starts: Sequence[Floats]) -> Floats:

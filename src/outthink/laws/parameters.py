@@ -45,12 +45,18 @@ class Parameter:
         """The value at an unbounded coordinate."""
         low, high = self._scaled(self.low), self._scaled(self.high)
         share = 1 / (1 + math.exp(-coordinate)) if coordinate > -700 else 0.0
-        return min(max(math.exp(low + (high - low) * share) if self.positive else low + (high - low) * share, self.low), self.high)
+        return min(
+            max(math.exp(low + (high - low) * share) if self.positive else low + (high - low) * share, self.low), self.high
+        )
 
     def bound(self, value: float) -> float | None:
         """The bound that a value is at, or None."""
         coordinate = self.outside(value)
         return None if abs(coordinate) < EDGE else self.high if coordinate > 0 else self.low
+
+    def settled(self, value: float) -> float:
+        """The value, or the natural bound that it can't be told from."""
+        return next((bound for bound in self.natural if abs(value - bound) <= 1e-5 * (self.high - self.low)), value)
 
     def _scaled(self, value: float) -> float:
         return math.log(value) if self.positive else value

@@ -151,8 +151,8 @@ class Evaluation:
         return report(self, path)
 
     def to_json(self) -> str:
-        """Everything but the details, as JSON."""
-        found = [row.fields() for row in self.rows]
+        """Everything but the details, as JSON: every row with the mean credit of each of its graded problems."""
+        found = [{**row.fields(), "credit": self._cells[row.strategy, row.budget].means()} for row in self.rows]
         return json.dumps({"title": self.title, "settings": self.settings, "notes": self.notes, "rows": found}, indent=2)
 
     def __str__(self) -> str:

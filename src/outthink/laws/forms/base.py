@@ -43,6 +43,10 @@ class Form(ABC):
     def value(self, values: Floats, x: Floats) -> Floats:
         """Score in [0, 1] at each spend (K,), for values of the parameters in their order."""
 
+    def holds(self, values: Floats, x: float) -> bool:
+        """Whether the equation gives a share at this spend without being cut to one."""
+        return True
+
     @abstractmethod
     def fit(self, data: Data, starts: Sequence[Floats] = ()) -> Floats:
         """Values of the parameters that fit best.
@@ -79,6 +83,10 @@ class CurveForm(Form):
         """Score in [0, 1] at each spend."""
         return np.clip(self.raw(values, np.asarray(x, dtype=np.float64)), 0.0, 1.0)
 
+    def holds(self, values: Floats, x: float) -> bool:
+        """Whether the equation, uncut, lies in [0, 1]."""
+        return -1e-9 <= float(self.raw(values, np.array([x]))[0]) <= 1 + 1e-9
+
     def fit(self, data: Data, starts: Sequence[Floats] = ()) -> Floats:
         """Least squares. Raises BadInput where there are no more points than parameters."""
         x, y = data.curve(self.points)
@@ -87,7 +95,7 @@ class CurveForm(Form):
         kept = np.isfinite(target)
         if kept.sum() <= len(self.parameters):
             raise BadInput(
-                f"{self.name} has {len(self.parameters)} parameters and there are {kept.sum()} points to fit; measure more budgets",
+                f"{self.name} has {len(self.parameters)} parameters and there are {kept.sum()} points to fit; measure more",
                 where=data.name,
             )
         x, y, target = x[kept], y[kept], target[kept]

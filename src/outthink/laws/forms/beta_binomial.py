@@ -31,8 +31,8 @@ class BetaBinomial(CountForm):
 
     def value(self, values: Floats, x: Floats) -> Floats:
         """Coverage at each number of samples."""
-        alpha, beta = values
-        return -np.expm1(betaln(alpha, beta + x) - betaln(alpha, beta))
+        alpha, beta = map(float, values)
+        return np.asarray(-np.expm1(betaln(alpha, beta + x) - betaln(alpha, beta)), dtype=np.float64)
 
     def likelihood(self, data: Counts) -> Likelihood:
         """Of the counts, equal ones counted once."""
@@ -45,7 +45,7 @@ class _Likelihood(Likelihood):
         self._prior = prior
 
     def cost(self, values: Floats) -> float:
-        alpha, beta = values
+        alpha, beta = map(float, values)
         terms = betaln(alpha + self._c, beta + self._n - self._c) - betaln(alpha, beta)
         penalty = sum(((np.log(v) - mean) / sd) ** 2 / 2 for v, (mean, sd) in zip(values, _PRIOR, strict=True))
         return float(-(self._weights @ terms)) + (penalty if self._prior else 0.0)
@@ -54,6 +54,6 @@ class _Likelihood(Likelihood):
 def grouped(data: Counts) -> tuple[Floats, Floats, Floats]:
     """Distinct n and c that count, and the weight of each pair."""
     pairs, where = np.unique(np.stack([data.n, data.c]), axis=1, return_inverse=True)
-    weights = np.bincount(where.ravel(), weights=data.weights)
+    weights = np.asarray(np.bincount(where.ravel(), weights=data.weights), dtype=np.float64)
     kept = weights > 0
     return pairs[0][kept].astype(np.float64), pairs[1][kept].astype(np.float64), weights[kept]

@@ -25,7 +25,7 @@ class ExponentiatedPowerLaw(CurveForm):
 
     def raw(self, values: Floats, x: Floats) -> Floats:
         """The equation."""
-        a, b = values
+        a, b = map(float, values)
         return np.exp(-a * x**-b)
 
     def starts(self, x: Floats, y: Floats) -> list[Sequence[float]]:

@@ -24,7 +24,7 @@ class LogLinear(CurveForm):
 
     def raw(self, values: Floats, x: Floats) -> Floats:
         """The equation."""
-        base, slope = values
+        base, slope = map(float, values)
         return base + slope * np.log(x)
 
     def starts(self, x: Floats, y: Floats) -> list[Sequence[float]]:

@@ -27,7 +27,7 @@ class LogSigmoid(CurveForm):
 
     def raw(self, values: Floats, x: Floats) -> Floats:
         """The equation."""
-        ceiling, steepness, middle = values
+        ceiling, steepness, middle = map(float, values)
         return ceiling * expit(steepness * (np.log(x) - math.log(middle)))
 
     def starts(self, x: Floats, y: Floats) -> list[Sequence[float]]:

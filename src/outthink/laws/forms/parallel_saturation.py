@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -23,8 +24,8 @@ class ParallelSaturation(CurveForm):
 
     def raw(self, values: Floats, x: Floats) -> Floats:
         """The equation."""
-        ceiling, p = values
-        return ceiling * -np.expm1(x * np.log1p(-min(p, 1 - 1e-12)))
+        ceiling, p = map(float, values)
+        return np.asarray(-ceiling * np.expm1(x * math.log1p(-min(p, 1 - 1e-12))), dtype=np.float64)
 
     def starts(self, x: Floats, y: Floats) -> list[Sequence[float]]:
         """The first point's rate below a ceiling just above the last point, and slower ones below 1."""

@@ -25,7 +25,7 @@ class PowerLawWithFloor(CurveForm):
 
     def raw(self, values: Floats, x: Floats) -> Floats:
         """The equation."""
-        floor, a, b = values
+        floor, a, b = map(float, values)
         return 1 - floor - a * x**-b
 
     def starts(self, x: Floats, y: Floats) -> list[Sequence[float]]:

@@ -22,7 +22,7 @@ class SaturatingPowerLaw(CurveForm):
 
     def raw(self, values: Floats, x: Floats) -> Floats:
         """The equation."""
-        ceiling, a, b = values
+        ceiling, a, b = map(float, values)
         return ceiling * np.exp(-a * x**-b)
 
     def starts(self, x: Floats, y: Floats) -> list[Sequence[float]]:

@@ -57,7 +57,7 @@ class ScaledForm(CountForm):
 
     def value(self, values: Floats, x: Floats) -> Floats:
         """Coverage at each number of samples."""
-        alpha, beta, scale = values
+        alpha, beta, scale = map(float, values)
         grid = Grid(float(np.max(x, initial=1.0)), 0.01) if np.max(x, initial=1.0) < 1e4 else Grid(float(np.max(x)), 2.0)
         miss = np.log1p(-scale * np.exp(grid.log_q)) if scale < 1 else grid.log_left
         gone = -np.expm1(np.asarray(x, dtype=np.float64)[:, None] * miss)
