@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from outthink.core.budget import NOTHING, Usage
-from outthink.core.errors import QuorumNotMet
+from outthink.core.errors import BadInput, QuorumNotMet
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.sample import Sample, Samples
@@ -28,9 +28,13 @@ class Draws:
     n:      most samples; None: until the budget is spent, which ends the run with what was offered last
     quorum: fewer samples than this, once no more are drawn, are too few
     how:    settings of `Run.generate`
+
+    Raises BadInput where nothing would ever end it.
     """
 
     def __init__(self, run: Run, problem: Problem, n: int | None, quorum: int = 1, **how: Any) -> None:
+        if n is None and not run.left.limits():
+            raise BadInput("n=None fills the budget, and there is none; give a budget such as '16 samples'", where="n")
         self.run, self.problem, self.n, self.quorum, self.how = run, problem, n, quorum, how
         self.samples: list[Sample] = []
         self.answers: list[Answer] = []
@@ -55,15 +59,17 @@ class Draws:
         """Votes of each answer class."""
         return list(self.votes.values())
 
-    async def more(self, count: int = 1) -> list[Answer]:
+    async def more(self, count: int = 1, **now: Any) -> list[Answer]:
         """Draw up to `count` more at once; the answers of those that arrived, invalid ones too.
+
+        now: settings of this draw alone
 
         Raises what generating raises, but for samples that failed: they are noted.
         """
         count = count if self.n is None else min(count, self.n - self.asked)
         before, self.asked = self.run.spent, self.asked + count
         try:
-            drawn = await self.run.generate(self.problem, count, **self.how)
+            drawn = await self.run.generate(self.problem, count, **self.how, **now)
         except QuorumNotMet as none:
             self._reasons += none.failed
             self._failures += count

@@ -10,9 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from itertools import groupby
+from typing import Any
 
-from outthink.core.errors import BadInput
-from outthink.parts.voting import Scores
+from outthink.core.errors import BadInput, UnknownName
+from outthink.parts.voting import Best, Scores
 
 Weights = list[float | None]
 
@@ -103,3 +104,15 @@ def averaged(scores: Scores, classes: Sequence[Hashable]) -> Weights:
     for at in voters:
         counts[classes[at]] = counts.get(classes[at], 0) + 1
     return [None if score is None else score / counts[answer] for score, answer in zip(scores, classes, strict=True)]
+
+
+def ruled(rule: str, keep: float) -> dict[str, Any]:
+    """How `growing` counts by scores under a rule: "vote": the best part `keep` votes; "best": the best one alone decides.
+
+    Raises UnknownName.
+    """
+    if rule == "best":
+        return {"tally": Best}
+    if rule == "vote":
+        return {"weigh": lambda scores: filtered(scores, keep)}
+    raise UnknownName("rule", rule, ("best", "vote"))
