@@ -98,7 +98,7 @@ def measured(name: str, url: str, samples: int, concurrency: int, problems: Prob
     command: list[Any] = [sys.executable, __file__, "--contestant", name, "--url", url, "--samples", samples]
     command += ["--concurrency", concurrency]
     if name == "its_hub":
-        command = [peer_python(), HERE / "its_hub_driver.py", url, samples, concurrency]
+        command = [peer_python(), HERE / "peers" / "its_hub_run.py", url, samples, concurrency]
     done = subprocess.run(list(map(str, command)), input=json.dumps(problems), stdout=subprocess.PIPE, text=True, check=True)
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures

@@ -1,7 +1,7 @@
 """its_hub's self-consistency on the problems of the overhead benchmark, all gathered at once, which is its fastest use.
-Runs in an environment of its own (see `overhead.py`) and imports nothing of Outthink.
+Runs in an environment of its own (see `../overhead.py`) and imports nothing of Outthink.
 
-    python its_hub_driver.py URL SAMPLES CONCURRENCY < problems.json
+    python its_hub_run.py URL SAMPLES CONCURRENCY < problems.json
 """
 
 from __future__ import annotations
