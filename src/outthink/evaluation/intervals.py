@@ -34,7 +34,8 @@ def wilson(right: float, n: int) -> tuple[float, float]:
     share, z2 = right / n, Z * Z
     centre = (share + z2 / (2 * n)) / (1 + z2 / n)
     half = Z * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends the bounds are exact; the formula rounds.
+    return (max(0.0, centre - half) if right else 0.0), (min(1.0, centre + half) if right < n else 1.0)
 
 
 def accuracy(credit: ArrayLike, *, both: bool = False, seed: int = 0) -> Interval:

@@ -136,6 +136,17 @@ def distinct(found: Sequence[Row]) -> list[Row]:
     ]
 
 
+def doubling(found: Sequence[Row]) -> list[Row]:
+    """Of each strategy the first row, those with at least twice the samples of the one kept before, and the last."""
+    kept: list[Row] = []
+    for at, row in enumerate(found):
+        first = not kept or kept[-1].strategy != row.strategy
+        last = at + 1 == len(found) or found[at + 1].strategy != row.strategy
+        if first or last or row.samples >= 2 * kept[-1].samples:
+            kept.append(row)
+    return kept
+
+
 def _row(strategy: str, budget: str, cell: Cell, plain: str, ladder: Sequence[Cell], equal: str) -> Row:
     means, n, used = cell.means(), cell.runs, cell.usage
     interval = accuracy(list(means.values())) if means else None

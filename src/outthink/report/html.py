@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from outthink.core.errors import BadInput, MissingExtra
+from outthink.evaluation.rows import doubling
 from outthink.report.plot import lines, svg
 from outthink.report.text import number, percent, points, points_span, span, visible
 
@@ -46,6 +47,7 @@ def page(evaluation: Evaluation) -> str:
     return template.render(
         title=evaluation.title,
         rows=rows,
+        few=doubling(rows),
         details=evaluation.details,
         settings=evaluation.settings,
         notes=evaluation.notes,
@@ -54,5 +56,7 @@ def page(evaluation: Evaluation) -> str:
         span=span,
         points_span=points_span,
         paid=any(row.usd for row in rows),
+        unsure=any(row.unanswered for row in rows),
+        lost=any(row.failed for row in rows),
         plot=Markup(svg(evaluation)) if lines(rows) else "",  # noqa: S704  # drawn by us; its texts are paths
     )

@@ -111,16 +111,17 @@ def _line(axes: Axes, name: str, points: list[tuple[float, Row]], at: int) -> tu
     rows = [row for _, row in points]
     oracle = any(row.oracle for row in rows)
     colour = FAINT if oracle else COLOURS[at % len(COLOURS)]
+    marker = "o" if oracle else MARKERS[at // len(COLOURS) % len(MARKERS)]
     x, y = [spent for spent, _ in points], [row.accuracy or 0.0 for row in rows]
     low, high = [row.low or 0.0 for row in rows], [row.high or 0.0 for row in rows]
     style: dict[str, Any] = {"color": colour, "linewidth": 1.4 if oracle else 2.0, "linestyle": (0, (4, 2)) if oracle else "-"}
     if len(rows) == 1:
-        style |= {"linewidth": 1.2, "marker": MARKERS[at % len(MARKERS)], "markersize": 6}
+        style |= {"linewidth": 1.2, "marker": marker, "markersize": 6}
         axes.errorbar(x, y, [[y[0] - low[0]], [high[0] - y[0]]], **style)
     else:
-        axes.plot(x, y, marker=MARKERS[at // len(COLOURS) % len(MARKERS)], markersize=3.5, solid_capstyle="round", **style)
+        axes.plot(x, y, marker=marker, markersize=3.5, solid_capstyle="round", **style)
         if not oracle:
-            axes.fill_between(x, low, high, color=colour, alpha=0.10, linewidth=0)
+            axes.fill_between(x, low, high, color=colour, alpha=0.08, linewidth=0)
     label = name.replace("_", " ") + (" (oracle)" if oracle and "oracle" not in name else "")
     return _drawable(label, 28), colour, x[-1], y[-1]
 
@@ -136,23 +137,32 @@ def _write_labels(axes: Axes, labels: list[tuple[str, str, float, float]]) -> No
     """Names at the right edge, pushed apart where they would overlap, each joined to the end of its line."""
     low, high = axes.get_ylim()
     left, right = axes.get_xlim()
-    placed: list[float] = []
     ordered = sorted(labels, key=lambda label: label[3])
-    for *_, y in ordered:
-        wanted = (y - low) / (high - low)
-        placed.append(max(wanted, placed[-1] + GAP) if placed else wanted)
-    excess = max(0.0, placed[-1] - 1.0)
-    for at in reversed(range(len(placed))):  # push back down from the top edge
-        ceiling = 1.0 if at == len(placed) - 1 else placed[at + 1] - GAP
-        placed[at] = min(placed[at], ceiling) if excess else placed[at]
+    placed = _apart([(y - low) / (high - low) for *_, y in ordered], GAP)
     for (name, colour, x, y), height in zip(ordered, placed, strict=True):
         axes.annotate(
             name, xy=(x, y), xytext=(1.035, height), textcoords="axes fraction", color=colour, fontsize=9.5, va="center",
             annotation_clip=False, parse_math=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "alpha": 0.4, "linewidth": 0.6, "shrinkB": 3},
+            arrowprops={"arrowstyle": "-", "relpos": (0, 0.5), "color": colour, "alpha": 0.4, "linewidth": 0.6, "shrinkB": 3},
         )  # fmt: skip
     axes.set_ylim(low, high)
     axes.set_xlim(left, right)
+
+
+def _apart(wanted: Sequence[float], gap: float) -> list[float]:
+    """Heights at least `gap` apart, near the wanted ones (rising, in [0, 1]): crowded ones spread around their mean."""
+    groups: list[list[float]] = []  # each spreads evenly around the mean of what its members want
+    for height in wanted:
+        groups.append([height])
+        while len(groups) > 1 and _bottom(groups[-1], gap) < _bottom(groups[-2], gap) + gap * len(groups[-2]):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_bottom(group, gap) + gap * at for group in groups for at in range(len(group))]
+
+
+def _bottom(group: Sequence[float], gap: float) -> float:
+    """Where the lowest of a group goes, so that the group stays on the picture."""
+    spread = gap * (len(group) - 1)
+    return min(max(sum(group) / len(group) - spread / 2, 0.0), max(1.0 - spread, 0.0))
 
 
 def _drawable(text: str, most: int) -> str:
