@@ -16,16 +16,19 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from outthink.core.backend import Completion, Identity, Piece, Request
+from outthink.core.backend import Completion, Delta, Identity, Piece, Request
 from outthink.core.budget import Prices
 from outthink.core.capability import Capabilities
 from outthink.core.errors import Lost, PoolMiss
 from outthink.core.key import hashed
+from outthink.core.logprobs import Logprobs
 from outthink.core.prompt import Prompt
 from outthink.core.sample import Finish
 
 SLOTS = 256
 """Requests at once: none takes real time."""
+SECONDS_PER_TOKEN = 0.01
+"""Pace of a stream whose latency was not recorded: all decode in lock-step, as in one batch of one engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,10 @@ class RecordedSample:
     score:    a recorded verifier's number
     failed:   why it never arrived
     answer_only: its text was not kept: `text` is no more than its answer
+    logprobs: the arrays, where they were kept
+    step_scores: of a process verifier
+    language: in which it was asked
+    prefixes: (characters of the text, completion tokens by then) at some places on the way, in order
     """
 
     index: int
@@ -55,6 +62,10 @@ class RecordedSample:
     seconds: float | None = None
     failed: str | None = None
     answer_only: bool = False
+    logprobs: Logprobs | None = None
+    step_scores: Sequence[float | None] = ()
+    language: str | None = None
+    prefixes: Sequence[tuple[int, int]] = ()
 
 
 def prompt_digest(prompt: Prompt) -> str:
@@ -71,7 +82,8 @@ class PoolBackend:
     seed:         of the orders in which runs draw. Runs whose names end alike (what follows the last "/": the replicate) draw
                   alike, so that strategies are compared on the same draws
     alternatives: log-probabilities per token that the recorded summaries were made of; -1: there are no summaries
-    sleep:        let each request take its recorded seconds (free on a virtual clock); False: only report them
+    sleep:        let each request take its recorded seconds (free on a virtual clock), so that it also serves streams: what is
+                  left before its end costs the tokens it had by then. False: only report them
     """
 
     def __init__(
@@ -87,7 +99,7 @@ class PoolBackend:
         self.name = f"pool:{name}"
         self.prices = prices
         self._samples, self._seed, self._sleep = samples, seed, sleep
-        self._capabilities = Capabilities(raw=True, seed=True, logprobs=alternatives, slots=SLOTS)
+        self._capabilities = Capabilities(raw=True, seed=True, logprobs=alternatives, slots=SLOTS, stream=sleep, cancel=sleep)
         self._order = functools.lru_cache(maxsize=4096)(self._shuffled)
 
     @property
@@ -118,9 +130,11 @@ class PoolBackend:
             self._check(sample, request)
         seconds = [sample.seconds for sample in drawn if sample.seconds is not None]
         longest = max(seconds) if len(seconds) == len(drawn) else None
-        if self._sleep and longest:
-            await asyncio.sleep(longest)
         pieces = tuple(_piece(sample, request.sampling.max_tokens) for sample in drawn)
+        if request.watch is not None:
+            longest = await self._stream(pieces[0], longest, request.watch)
+        elif self._sleep and longest:
+            await asyncio.sleep(longest)
         prompt = _total([sample.prompt_tokens for sample in drawn])
         completion = _total([piece.tokens for piece in pieces])
         if pieces[0].failed is not None and len(pieces) == 1:
@@ -128,6 +142,20 @@ class PoolBackend:
             lost.retryable = False  # it was repeated when it was recorded, as often as it was worth
             raise lost
         return Completion(pieces, prompt, completion, sum(sample.cached_tokens for sample in drawn), seconds=longest)
+
+    async def _stream(self, piece: Piece, seconds: float | None, watch: Callable[[Delta], bool]) -> float:
+        """Let a sample take its time, and say how far it was where it is left; its text is known at its end only."""
+        tokens = piece.tokens or 0
+        seconds = seconds if seconds is not None else tokens * SECONDS_PER_TOKEN
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            watch(Delta("", min(tokens, round(tokens * (clock() - begun) / seconds)) if seconds else tokens))
+            raise
+        watch(Delta(piece.text, tokens))
+        return seconds
 
     def _draw(self, who: Identity, n: int, temperature: float) -> list[RecordedSample]:
         samples = self._samples(who.problem)

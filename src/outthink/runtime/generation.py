@@ -102,7 +102,8 @@ class Generation:
     def _take_places(self, n: int) -> dict[float, int]:
         """The first of the new places among this run's samples of each temperature, where the operation has several."""
         role, counts = self.operation.role, Counter(map(self.operation.temperature, range(n)))
-        return {each: self.run.take_ordinals(f"{role}@{each}", counts[each]) for each in self.operation.temperatures}
+        own = dict.fromkeys(map(self.operation.temperature, range(len(self.operation.temperatures))))
+        return {each: self.run.take_ordinals(f"{role}@{each}", counts[each]) for each in own}
 
     def _check(self) -> None:
         operation, can = self.operation, self.endpoint.backend.capabilities
@@ -276,6 +277,8 @@ class Generation:
             self._arrived(row)
             left = row.outcome(self.run.name)
             stream.left_sample = left if isinstance(left, Sample) else None
+        elif cost.calls:  # nothing had arrived: what it cost is known all the same, as no more than its prompt
+            self._arrived(batch.row(0, "paid", cost))
 
     def _collected(self) -> Generated:
         rows = [self.state.rows[index] for index in sorted(self.state.rows)]
