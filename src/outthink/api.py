@@ -51,10 +51,8 @@ async def solve_async(
         raise OracleRefused("`solve` never looks at gold answers; `evaluate` does")
     asked, found, limit = Problem.of(problem), catalogue.strategy(strategy), Budget.of(budget)
     chosen = dict(parameters or {})
-    if (
-        (not limit.limits()
-        and chosen.get("n", 0) is None)
-        or ("n" in found.parameters and "n" not in chosen and not limit.limits())
+    if (not limit.limits() and chosen.get("n", 0) is None) or (
+        "n" in found.parameters and "n" not in chosen and not limit.limits()
     ):
         raise BadInput(f"give a budget such as '16 samples', or {found.name} an n", where="budget")
     header = {

@@ -98,8 +98,7 @@ class Session:
             else:
                 self._others[role] = bound
         verifiers = {} if verifier is None else {"verifier": catalogue.verifier(verifier)}
-        if any("judge" in each.roles for each in verifiers.values()):
-            self._endpoints.setdefault("judge", generator)
+        self._endpoints.setdefault("judge", generator)
         settings = Sampling().but(**self.task.sampling)
         self.bindings = Bindings(
             task=self.task,
@@ -169,7 +168,6 @@ class Session:
 
     def _interpreter(self, spec: RunSpec, strategy: Strategy, *, keep_samples: bool) -> Interpreter:
         self.bindings.check(strategy, spec.budget)
-        strategy.bound(spec.parameters)
         return Interpreter(
             spec,
             strategy,
@@ -182,12 +180,13 @@ class Session:
 
     def _described(self) -> dict[str, Any]:
         """What outcomes depend on and this session knows: part of the journal's header."""
+        generator = self._endpoints["generator"]
         return {
             "task": self.task.name,
             "seed": self.seed,
             "sampling": {role: settings.fields() for role, settings in self.bindings.sampling.items()},
             "verifiers": {role: verifier.name for role, verifier in self.bindings.verifiers.items()},
-            "roles": {role: endpoint.backend.name for role, endpoint in self._endpoints.items() if role != "generator"},
+            "roles": {role: each.backend.name for role, each in self._endpoints.items() if each is not generator},
             "session_budget": str(self._scope.budget),
         }
 

@@ -55,7 +55,7 @@ rows = st.builds(
     Row, st.lists(st.integers(-9, 9), max_size=3).map(tuple), st.integers(0, 9), st.integers(0, 9),
     st.sampled_from(["ok", "failed", "refused"]), st.just("0123abcd"), text.map(clean), st.sampled_from(Finish).map(str),
     text.map(clean), st.none() | st.integers(0, 2**40), st.integers(0, 99),
-    st.builds(Usage, *[st.integers(0, 2**50)] * 8, usd=st.none() | st.floats(0, 1)), text.map(clean),
+    st.builds(Usage, *[st.integers(0, 2**50)] * 8, usd=st.none() | st.floats(0, 1), seconds=st.floats(0, 1e6)), text.map(clean),
     st.dictionaries(text, st.floats(allow_nan=False)), st.dictionaries(text, text), st.none() | logprobs(),
 )  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,8 +91,8 @@ def document_of(result: Result) -> dict[str, Any]:
         "cut": result.cut,
         "offers": [{"answer": offer.selection.answer, "usage": offer.usage.fields()} for offer in result.offers],
         "samples": [
-            {"key": str(s.key), "text": s.whole, "finish": s.finish, "tokens": s.tokens, "usage": asdict(s.usage)}
+            {"key": str(s.key), "text": s.whole, "finish": s.finish, "tokens": s.tokens, "usage": s.usage.fields()}
             for s in result.samples
         ],
-        "failed": [{"key": str(f.key), "reason": f.reason, "usage": asdict(f.usage)} for f in result.failed],
+        "failed": [{"key": str(f.key), "reason": f.reason, "usage": f.usage.fields()} for f in result.failed],
     }

@@ -43,6 +43,7 @@ class Request:
     watch:    called with each piece of the (single) sample as it arrives; None: no streaming is needed. Returning True
               asks to stop: the backend frees the server and returns what it has, with Finish.CANCELLED
     timeout:  seconds after which the attempt counts as lost; None: no limit
+    looked_at: whether what `watch` is told is looked at before the sample ends, or only counted
     identity: opaque text that names the sample (problem and key): pools and simulated worlds answer by it
     """
 
@@ -53,6 +54,7 @@ class Request:
     watch: Callable[[Delta], bool] | None = None
     timeout: float | None = None
     identity: Identity | None = None
+    looked_at: bool = False
 
 
 @dataclass(frozen=True, slots=True)

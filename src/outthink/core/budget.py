@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import Self
+from typing import NamedTuple, Self
 
 from outthink.core.errors import BadInput
 
@@ -115,8 +115,7 @@ def _unit(match: re.Match[str] | None) -> str | None:
     return _UNITS.get(word)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):  # a tuple, because several are made for every sample
     """What was spent. Counters include everything: failed attempts, verifiers, cancelled and re-sent tokens.
 
     samples:           samples delivered, whole or partial
@@ -151,7 +150,8 @@ class Usage:
         """The most that can have been spent: known plus unknown tokens."""
         return self.tokens + self.unknown_prompt_tokens + self.unknown_completion_tokens
 
-    def __add__(self, other: Usage) -> Usage:
+    def __add__(self, other: Usage) -> Usage:  # type: ignore[override]  # spending adds up, as numbers do
+        mine, its = self.usd, other.usd
         return Usage(
             self.samples + other.samples,
             self.calls + other.calls,
@@ -161,13 +161,13 @@ class Usage:
             self.reasoning_tokens + other.reasoning_tokens,
             self.unknown_prompt_tokens + other.unknown_prompt_tokens,
             self.unknown_completion_tokens + other.unknown_completion_tokens,
-            None if self.usd is None or other.usd is None else self.usd + other.usd,
+            None if mine is None or its is None else mine + its,
             self.seconds + other.seconds,
         )
 
     def fields(self) -> dict[str, float | None]:
         """Plain JSON by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return self._asdict()
 
 
 NOTHING = Usage()

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
@@ -58,7 +58,7 @@ class Generate(Operation):
     prompts: one that all samples share, or one per sample
     n:       how many samples; None fills the budget in key order
     quorum:  fewer surviving samples than this raise QuorumNotMet
-    temperatures: of the first sample, the second ...; the last goes on for all further ones. (): the setting's own
+    temperatures: of the first sample, the second ...; the last goes on for all further ones. None, and (): the setting's own
     """
 
     prompts: tuple[Prompt, ...]
@@ -67,7 +67,7 @@ class Generate(Operation):
     quorum: int = 1
     logprobs: LogprobNeed | None = None
     role: str = "generator"
-    temperatures: tuple[float, ...] = ()
+    temperatures: tuple[float | None, ...] = ()
     kind: ClassVar[str] = "generate"
 
     def prompt(self, index: int) -> Prompt:
@@ -80,11 +80,11 @@ class Generate(Operation):
 
     def temperature(self, index: int) -> float:
         """The temperature of one sample."""
-        own = self.temperatures
-        return own[min(index, len(own) - 1)] if own else self.sampling.temperature
+        own = self.temperatures[min(index, len(self.temperatures) - 1)] if self.temperatures else None
+        return self.sampling.temperature if own is None else own
 
     def fields(self) -> object:
-        need = None if self.logprobs is None else [self.logprobs.top, self.logprobs.keep]
+        need = None if self.logprobs is None else self.logprobs.fields()
         prompts = [prompt.fields() for prompt in self.prompts]
         own = [list(self.temperatures)] if self.temperatures else []
         return [self.role, prompts, self.n, self.sampling.fields(), self.quorum, need, *own]
@@ -125,10 +125,14 @@ class Handle:
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """What a rule beside a stream may look at: the text and tokens so far."""
+    """What a rule beside a stream may look at: the text and tokens so far.
+
+    confidences: of the tokens so far (`Logprobs.confidences`), where alternatives were asked for; it is the stream's own list
+    """
 
     text: str
     tokens: int
+    confidences: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)

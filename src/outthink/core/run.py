@@ -104,13 +104,13 @@ class Run:
         quorum: int = 1,
         role: str = "generator",
         logprobs: LogprobNeed | None = None,
-        temperatures: Sequence[float] = (),
+        temperatures: Sequence[float | None] = (),
         **sampling: Any,
     ) -> Samples:
         """Sample `n` completions (None fills the budget), in key order; failed ones are listed, not raised.
 
         problem:  a problem (its task's prompt), a prompt, or one prompt per sample
-        temperatures: of the first sample, the second ...; the last goes on for all further ones. (): one for all
+        temperatures: of the first sample, the second ...; the last goes on for all further ones. None, and (): the user's
         sampling: settings that differ from the user's, such as temperature=1.0 or stop=("\\n",)
 
         Raises QuorumNotMet, BackendError (Permanent), Unsupported; a budget that admits no sample at all ends the run.
@@ -125,7 +125,7 @@ class Run:
         role: str,
         logprobs: LogprobNeed | None,
         sampling: Mapping[str, Any],
-        temperatures: tuple[float, ...] = (),
+        temperatures: tuple[float | None, ...] = (),
     ) -> Generate:
         if isinstance(problem, Problem):
             prompts: tuple[Prompt, ...] = (self._host.prompt(problem),)

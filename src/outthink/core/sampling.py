@@ -7,7 +7,7 @@ A request of ours therefore says each of these, and the defaults here are the ne
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from outthink.core.errors import BadInput, UnknownName
@@ -61,6 +61,8 @@ class Sampling:
 
     def but(self, **changes: Any) -> Sampling:
         """The same with some settings changed; None leaves a setting as it is. Raises UnknownName, BadInput."""
+        if not changes:
+            return self
         known = [field.name for field in fields(self)]
         for name in changes:
             if name not in known:
@@ -70,4 +72,4 @@ class Sampling:
 
     def fields(self) -> dict[str, Any]:
         """Plain JSON, the same for equal settings: what fingerprints are made of."""
-        return asdict(self) | {"stop": list(self.stop)}
+        return {field.name: getattr(self, field.name) for field in fields(self)} | {"stop": list(self.stop)}

@@ -140,7 +140,7 @@ def _with_prompts(rows: Iterator[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
             yield run, row
             continue
         first = leader[1].usage
-        usage = replace(row.usage, prompt_tokens=first.prompt_tokens, cached_tokens=first.prompt_tokens, seconds=first.seconds)
+        usage = row.usage._replace(prompt_tokens=first.prompt_tokens, cached_tokens=first.prompt_tokens, seconds=first.seconds)
         yield run, replace(row, usage=usage)
 
 

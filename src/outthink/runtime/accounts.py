@@ -14,41 +14,38 @@ def shares(completion: Completion, pieces: Sequence[Piece], grant: Grant, prices
 
     With no piece at all, one usage: that of the whole request.
     """
-    count = max(1, len(pieces))
-    own = _completion_tokens(completion, pieces, count)
-    found: list[Usage] = []
-    for i, tokens in enumerate(own):
-        first = i == 0
-        prompt = completion.prompt_tokens if first else 0
-        cached = completion.cached_tokens if first else 0
-        unknown_prompt = grant.ask.prompt if prompt is None else 0
+    own = _completion_tokens(completion, pieces)
+    found = [_share(completion, bool(pieces) and pieces[0].failed is None, own[0], grant, prices, seconds)]
+    for piece, tokens in zip(pieces[1:], own[1:], strict=True):
         unknown = grant.max_tokens if tokens is None else 0
-        paid = (prompt or 0) + unknown_prompt, cached, (tokens or 0) + unknown
-        found.append(
-            Usage(
-                int(i < len(pieces) and pieces[i].failed is None),
-                int(first),
-                prompt or 0,
-                cached,
-                tokens or 0,
-                completion.reasoning_tokens if first else 0,
-                unknown_prompt,
-                unknown,
-                None if prices is None else prices.usd(*paid),
-                seconds if first else 0.0,
-            )
-        )
+        usd = None if prices is None else prices.usd(0, 0, (tokens or 0) + unknown)
+        found.append(Usage(int(piece.failed is None), completion_tokens=tokens or 0, unknown_completion_tokens=unknown, usd=usd))
     return found
 
 
-def _completion_tokens(completion: Completion, pieces: Sequence[Piece], count: int) -> list[int | None]:
+def _share(
+    completion: Completion, delivered: bool, tokens: int | None, grant: Grant, prices: Prices | None, seconds: float
+) -> Usage:
+    """What the first piece cost, and with it the request."""
+    prompt, cached = completion.prompt_tokens or 0, completion.cached_tokens
+    unknown_prompt = grant.ask.prompt if completion.prompt_tokens is None else 0
+    unknown = grant.max_tokens if tokens is None else 0
+    known = tokens or 0
+    usd = None if prices is None else prices.usd(prompt + unknown_prompt, cached, known + unknown)
+    return Usage(int(delivered), 1, prompt, cached, known, completion.reasoning_tokens, unknown_prompt, unknown, usd, seconds)
+
+
+def _completion_tokens(completion: Completion, pieces: Sequence[Piece]) -> list[int | None]:
     """Completion tokens of each piece. The request total is what is billed: what the pieces do not explain goes to the first."""
     total = completion.completion_tokens
-    counted = [piece.tokens for piece in pieces] or [None]
     if total is None:
-        return counted
+        return [piece.tokens for piece in pieces] or [None]
+    if len(pieces) < 2:
+        return [total]
+    counted = [piece.tokens for piece in pieces]
     if None in counted:
-        return [total // count + (total % count if i == 0 else 0) for i in range(count)]
+        each, rest = divmod(total, len(pieces))
+        return [each + rest, *[each] * (len(pieces) - 1)]
     rest = total - sum(tokens or 0 for tokens in counted)
     return [max(0, (tokens or 0) + (rest if i == 0 else 0)) for i, tokens in enumerate(counted)]
 

@@ -49,6 +49,7 @@ class Order:
     spent:       called with the usage of each attempt as it is settled
     sent:        called with (first sample, most prompt tokens, most completion tokens, most usd) as an attempt leaves
     watch:       of a stream
+    looked_at:   of a stream: whether partial samples of it are delivered
     seen_tokens: of a stream: how many tokens of the present attempt arrived
     left:        of a stream: whether it was left with something that is a sample
     doomed:      why what was not sent yet need not be, or None
@@ -65,6 +66,7 @@ class Order:
     seen_tokens: Callable[[], int] = lambda: 0
     left: Callable[[], bool] = lambda: False
     doomed: Callable[[], BackendError | None] = lambda: None
+    looked_at: bool = False
 
 
 @dataclass(slots=True)

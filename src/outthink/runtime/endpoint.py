@@ -7,7 +7,6 @@ What samples are for, and when to stop asking, is the interpreter's.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 from outthink.core.backend import Backend, Completion, Piece, Request
@@ -53,11 +52,12 @@ class Endpoint:
         for attempt in range(1, self.retry.attempts + 1):
             try:
                 completion, seconds = await self._attempt(batch, grant)
-                error = self._took(batch, completion, grant, seconds)
+                missing = self._took(batch, completion, grant, seconds)
+                if missing is None:
+                    return
+                error: BackendError = missing
             except BackendError as raised:
                 error = raised
-            if not batch.indices:
-                return
             if error is self.broken:
                 self._tell(batch, "paid", str(error))
                 raise error
@@ -93,7 +93,9 @@ class Endpoint:
                 if grant.max_tokens != sampling.max_tokens:
                     sampling = sampling.but(max_tokens=grant.max_tokens)
                 need, timeout = order.operation.logprobs, self.retry.timeout
-                request = Request(batch.prompt, sampling, batch.seeds, need, order.watch, timeout, batch.identity)
+                request = Request(
+                    batch.prompt, sampling, batch.seeds, need, order.watch, timeout, batch.identity, order.looked_at
+                )
                 clock = asyncio.get_running_loop().time
                 started = clock()
                 try:
@@ -122,13 +124,13 @@ class Endpoint:
             if on_the_wire and not isinstance(error, UsageError):  # a third party's backend may raise anything
                 seen, left = order.seen_tokens(), order.watch is not None and isinstance(error, asyncio.CancelledError)
                 usage = lost(grant, None, seen, left=left, prices=self.prices)
-                self._settle_failed(batch, grant, replace(usage, samples=int(order.left())))
+                self._settle_failed(batch, grant, usage._replace(samples=int(order.left())))
             else:
                 self.ledger.settle(grant, samples=0, calls=0)
             raise
 
-    def _took(self, batch: Batch, completion: Completion, grant: Grant, seconds: float) -> BackendError:
-        """Settle a completion and tell its samples; returns why the rest is missing."""
+    def _took(self, batch: Batch, completion: Completion, grant: Grant, seconds: float) -> BackendError | None:
+        """Settle a completion and tell its samples; returns why the rest is missing, if any is."""
         pieces = completion.pieces[: len(batch.indices)]
         usages = shares(completion, pieces, grant, self.prices, seconds)
         total = usages[0] if len(usages) == 1 else sum(usages[1:], usages[0])
@@ -142,7 +144,7 @@ class Endpoint:
             unknown_completion=total.unknown_completion_tokens,
         )
         batch.order.spent(total)
-        reason = f"the server sent {len(pieces)} of {len(batch.indices)} samples"
+        asked, reason = len(batch.indices), ""
         if not pieces:
             batch.cost(total)
         for index, piece, usage in zip(list(batch.indices), pieces, usages, strict=False):
@@ -152,7 +154,7 @@ class Endpoint:
                 continue
             batch.take(index)
             batch.order.arrived(_arrived_row(batch, index, piece, cost, grant.max_tokens))
-        return Lost(reason)
+        return Lost(reason or f"the server sent {len(pieces)} of {asked} samples") if batch.indices else None
 
     def _refused(self) -> Usage:
         return Usage(calls=1, usd=None if self.prices is None else 0.0)
@@ -185,8 +187,9 @@ def _arrived_row(batch: Batch, index: int, piece: Piece, cost: Usage, max_tokens
     kept = unpacked(packed(piece.logprobs)) if piece.logprobs is not None and need is not None and need.keep else None
     # What differs from sample to sample is told by the sample, so that a pool can be made of it.
     own = {"temperature": batch.order.operation.settings(index).temperature} if batch.order.operation.temperatures else {}
+    summary = piece.logprobs.summary(0 if need is None else need.window) if piece.logprobs is not None else piece.summary
+    meta = {**piece.meta, **own} if own else piece.meta
     return batch.row(
         index, "ok", cost, text=clean(piece.text), finish=piece.finish.value, tokens=piece.tokens, max_tokens=max_tokens,
-        summary=piece.logprobs.summary() if piece.logprobs is not None else piece.summary, meta={**piece.meta, **own},
-        logprobs=kept,
+        summary=summary, meta=meta, logprobs=kept,
     )  # fmt: skip

@@ -192,6 +192,7 @@ class Generation:
             spent=self.run.books.spend,
             sent=self._sent,
             watch=None if stream is None else stream.watch,
+            looked_at=stream is not None and stream.watched,
             seen_tokens=lambda: 0 if stream is None else stream.tokens,
             left=lambda: stream is not None and stream.left,
             doomed=lambda: _HOPELESS if self.operation.n is None and self.state.hopeless else None,

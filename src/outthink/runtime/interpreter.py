@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Coroutine
-from dataclasses import replace
 from typing import Any
 
 from outthink.core.budget import NOTHING, Usage
@@ -251,7 +250,7 @@ class Interpreter:
             stop=stop,
             reason=reason,
             # A sum of floats depends on the order of arrival.
-            usage=replace(total, seconds=round(total.seconds, 9), usd=None if usd is None else round(usd, 12)),
+            usage=total._replace(seconds=round(total.seconds, 9), usd=None if usd is None else round(usd, 12)),
             wall_seconds=self.books.wall_seconds,
             offers=tuple(self.books.offers),
             samples=tuple(self._samples[key] for key in sorted(self._samples, key=_order)),

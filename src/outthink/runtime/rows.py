@@ -45,7 +45,7 @@ class Outcome:
     value: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """One sample's row; see `core.Sample` for the fields, and `State`."""
 

@@ -32,6 +32,7 @@ class Stream:
         self.first_ordinal = 0
         self.text = ""
         self.tokens = 0
+        self.confidences: list[float] = []
         self.partial: Event | None = None
         self.final: Event | None = None
         self.left_sample: Sample | None = None
@@ -54,14 +55,17 @@ class Stream:
     def restart(self) -> None:
         """A new attempt begins: nothing of an earlier one is part of the sample."""
         self.text, self.tokens, self._told, self.partial = "", 0, 0, None
+        self.confidences = []
 
     def watch(self, delta: Delta) -> bool:
         """Called by the backend with each piece, on the loop's thread or a thread of its own; True asks it to stop."""
         self.text += clean(delta.text)
         self.tokens += delta.tokens
         every, rule = self.start.every, self.start.rule
+        if rule is not None and delta.logprobs is not None:
+            self.confidences += delta.logprobs.confidences()
         due = every is not None and self.tokens - self._told >= every
-        if due or (rule is not None and rule(Partial(self.text, self.tokens))):
+        if due or (rule is not None and rule(Partial(self.text, self.tokens, self.confidences))):
             self._told = self.tokens
             partial = Sample(self.start.key.sample(0), self.text, Finish.CANCELLED, self.tokens)
             event = Event(self.handle, EventKind.PARTIAL, partial)
