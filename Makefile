@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The extra `hub` is left out: its tests use a fake, and it is larger than all the rest.
-EXTRAS := embedded,math,evaluate,dev
+EXTRAS := embedded,math,evaluate,fast,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-short test test-model lint format check docs bench clean

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -169,13 +170,13 @@ def run_anywhere(main: Coroutine[Any, Any, T]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(main)
+        return _run(main)
     box: list[T] = []
     raised: list[BaseException] = []
 
     def work() -> None:
         try:
-            box.append(asyncio.run(main))
+            box.append(_run(main))
         except BaseException as error:  # noqa: BLE001  # carried to the caller's thread, whatever it is
             raised.append(error)
 
@@ -185,6 +186,15 @@ def run_anywhere(main: Coroutine[Any, Any, T]) -> T:
     if raised:
         raise raised[0]
     return box[0]
+
+
+def _run(main: Coroutine[Any, Any, T]) -> T:
+    """On uvloop where it is installed (the extra `fast`): the same, with less work per request."""
+    make: Callable[[], asyncio.AbstractEventLoop] | None = None
+    with contextlib.suppress(ImportError):
+        from uvloop import new_event_loop as make
+    with asyncio.Runner(loop_factory=make) as runner:
+        return runner.run(main)
 
 
 def _needs(strategies: Sequence[Strategy], name: str) -> frozenset[str]:
