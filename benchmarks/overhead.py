@@ -4,7 +4,8 @@
 
 N samples for each of 200 problems and a majority vote, against the fake server (its own process) at 5 ms latency. Every
 measurement is a process of its own; the contestants take turns in every round. Ours runs through `evaluate` with its journal
-on disk. its_hub 1.2.0 is installed once, into an environment of its own in the user's cache folder.
+on disk, on uvloop as the package does where that is installed; the floor is measured on asyncio's own loop and on uvloop
+(floor-uv). its_hub 1.2.0 is installed once, into an environment of its own in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from outthink.api import run_anywhere
 from outthink.testing.fake_server import FakeServerProcess, FakeSettings, HashWorld
 
 HERE = Path(__file__).parent
@@ -83,11 +85,12 @@ async def floor(url: str, samples: int, concurrency: int, problems: Problems) ->
 def contestant(name: str, url: str, samples: int, concurrency: int) -> None:
     """In a process of its own: run one contestant and print its figures."""
     problems = json.load(sys.stdin)
-    run = {"ours": ours, "floor": floor}[name]
-    for module in ("aiohttp", *(LOADED_LATE if name == "ours" else ())):  # imports are measured elsewhere
+    run = {"ours": ours, "floor": floor, "floor-uv": floor}[name]
+    for module in ("aiohttp", "uvloop", *(LOADED_LATE if name == "ours" else ())):  # imports are measured elsewhere
         importlib.import_module(module)
+    start = {"ours": run_anywhere, "floor": asyncio.run, "floor-uv": importlib.import_module("uvloop").run}[name]
     wall, cpu = time.perf_counter(), time.process_time()
-    accuracy = asyncio.run(run(url, samples, concurrency, problems))
+    accuracy = start(run(url, samples, concurrency, problems))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps({"wall": wall, "cpu": cpu, "accuracy": accuracy, "memory": memory}))
@@ -134,7 +137,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, nargs="+", default=[32, 256])
     parser.add_argument("--problems", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--contestants", nargs="+", default=["floor", "ours", "its_hub"])
+    parser.add_argument("--contestants", nargs="+", default=["floor", "floor-uv", "ours", "its_hub"])
     parser.add_argument("--contestant", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()
