@@ -16,15 +16,25 @@ class TestContract(StrategyContract):
         "multi_temperature": [{"temperatures": (0.5, 0.9), "min_rounds": 1}, {"temperatures": (0.0, 0.7), "compat": True}],
         "length_selected": [{"prefer": "longest", "rule": "best"}],
         "marker_selected": [{"marker": "discourse", "rule": "best"}],
+        "hedged": [{"hedge": False}],
+        "xmbr": [{"utility": "answers", "m": 0, "hedge": False}, {"utility": "chrf", "m": 2}],
         "rpc": [{"prune": "mean", "compat": True}, {"prune": "none"}],
         "best_of_majority": [{"alpha": 0.0}, {"alpha": 0.4, "k": 2, "pooled": "mean"}],
         "adaptive_consistency": [{"rule": "dirichlet", "batch": 3}, {"rule": "share", "least": 2}],
         "first_finish": [{"k": 2}, {"k": 2, "last": True}],
+        "deepconf": [{"form": "least", "keep": 0.6, "window": 4}, {"form": "mean", "keep": 1.0}],
+        "deepconf_online": [
+            {"warmup": 2, "window": 4, "keep": 0.5, "consensus": 0.0, "width": 1},
+            {"warmup": 1, "window": 4, "keep": 0.5, "compat": True},
+        ],
         "early_stopping_consistency": [{"window": 2, "risk": 0.01}],
     }
     alone: ClassVar = {
         "self_refine": {"iterations": 0},
         "multi_temperature": {"n": 1, "temperatures": (0.7,)},
+        "hedged": {"n": 1, "hedge": False},
+        "chops": {"n": 1, "hedge": False},
+        "xmbr": {"n": 1, "hedge": False},
     }
     exempt: ClassVar = {
         ("first_finish", "test_a_failed_sample_counts_as_little_as_an_invalid_one"): "it leaves samples before they can fail",
@@ -34,5 +44,6 @@ class TestContract(StrategyContract):
         "majority": lambda answers, scores, n: exact.majority(answers, n),
         "weighted_majority-toy": lambda answers, scores, n: exact.weighted_majority(answers, scores, n),
         "best_of_n": exact.best_of_n,
+        "hedged-hedge=False": lambda answers, scores, n: exact.majority(answers, n),
         "best_of_majority-alpha=0.0-toy": exact.best_of_n,
     }

@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from outthink.backends import played
+from outthink.backends.played import RecordedSample
 from outthink.core.backend import Completion, Delta, Identity, Piece, Request
 from outthink.core.budget import Prices
 from outthink.core.capability import Capabilities
@@ -27,45 +29,6 @@ from outthink.core.sample import Finish
 
 SLOTS = 256
 """Requests at once: none takes real time."""
-SECONDS_PER_TOKEN = 0.01
-"""Pace of a stream whose latency was not recorded: all decode in lock-step, as in one batch of one engine."""
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedSample:
-    """One sample as it was recorded; None is "not recorded".
-
-    index:    its number among the recorded samples of its problem
-    prompt:   `prompt_digest` of what was asked
-    sampling: the settings that are known, by their names in `Sampling`
-    prompt_tokens, cached_tokens, completion_tokens, seconds: what its attempt took
-    summary:  numbers from log-probabilities (Logprobs.summary)
-    score:    a recorded verifier's number
-    failed:   why it never arrived
-    answer_only: its text was not kept: `text` is no more than its answer
-    logprobs: the arrays, where they were kept
-    step_scores: of a process verifier
-    language: in which it was asked
-    prefixes: (characters of the text, completion tokens by then) at some places on the way, in order
-    """
-
-    index: int
-    text: str
-    finish: Finish = Finish.OTHER
-    prompt: str | None = None
-    sampling: Mapping[str, Any] = field(default_factory=dict)
-    prompt_tokens: int | None = None
-    cached_tokens: int = 0
-    completion_tokens: int | None = None
-    summary: Mapping[str, float] = field(default_factory=dict)
-    score: float | None = None
-    seconds: float | None = None
-    failed: str | None = None
-    answer_only: bool = False
-    logprobs: Logprobs | None = None
-    step_scores: Sequence[float | None] = ()
-    language: str | None = None
-    prefixes: Sequence[tuple[int, int]] = ()
 
 
 def prompt_digest(prompt: Prompt) -> str:
@@ -98,8 +61,11 @@ class PoolBackend:
     ) -> None:
         self.name = f"pool:{name}"
         self.prices = prices
-        self._samples, self._seed, self._sleep = samples, seed, sleep
-        self._capabilities = Capabilities(raw=True, seed=True, logprobs=alternatives, slots=SLOTS, stream=sleep, cancel=sleep)
+        self._samples, self._seed, self.virtual = samples, seed, sleep
+        self._capabilities = Capabilities(
+            raw=True, seed=True, logprobs=alternatives, slots=SLOTS, stream=sleep, cancel=sleep, exact_cancel=sleep
+        )
+        self._prompts: dict[str, Prompt] = {}  # of problems whose recording kept none: the first one that was asked
         self._order = functools.lru_cache(maxsize=4096)(self._shuffled)
 
     @property
@@ -123,17 +89,17 @@ class PoolBackend:
         """The next samples of this run's order. Raises PoolMiss for whatever was not recorded."""
         if request.identity is None:
             raise PoolMiss(f"{self.name} answers by problem and run, and the request names neither")
-        if request.logprobs is not None and request.logprobs.keep:
-            raise PoolMiss(f"{self.name} holds summaries of log-probabilities, not the arrays that were asked for")
+        if request.looked_at and not self.virtual:
+            raise PoolMiss(f"{self.name} is replayed without its times, and streams need them; replay it with sleep=True")
         drawn = self._draw(request.identity, len(request.seeds), request.sampling.temperature)
         for sample in drawn:
             self._check(sample, request)
         seconds = [sample.seconds for sample in drawn if sample.seconds is not None]
         longest = max(seconds) if len(seconds) == len(drawn) else None
-        pieces = tuple(_piece(sample, request.sampling.max_tokens) for sample in drawn)
-        if request.watch is not None:
-            longest = await self._stream(pieces[0], longest, request.watch)
-        elif self._sleep and longest:
+        pieces = [played.piece(sample, request) for sample in drawn]
+        if self.virtual and request.watch is not None and pieces[0].failed is None:
+            pieces[0], longest = await played.stream(drawn[0], pieces[0], request, self.name)
+        elif self.virtual and longest:
             await asyncio.sleep(longest)
         prompt = _total([sample.prompt_tokens for sample in drawn])
         completion = _total([piece.tokens for piece in pieces])
@@ -141,21 +107,7 @@ class PoolBackend:
             lost = Lost(pieces[0].failed, prompt_tokens=prompt, completion_tokens=completion)
             lost.retryable = False  # it was repeated when it was recorded, as often as it was worth
             raise lost
-        return Completion(pieces, prompt, completion, sum(sample.cached_tokens for sample in drawn), seconds=longest)
-
-    async def _stream(self, piece: Piece, seconds: float | None, watch: Callable[[Delta], bool]) -> float:
-        """Let a sample take its time, and say how far it was where it is left; its text is known at its end only."""
-        tokens = piece.tokens or 0
-        seconds = seconds if seconds is not None else tokens * SECONDS_PER_TOKEN
-        clock = asyncio.get_running_loop().time
-        begun = clock()
-        try:
-            await asyncio.sleep(seconds)
-        except asyncio.CancelledError:
-            watch(Delta("", min(tokens, round(tokens * (clock() - begun) / seconds)) if seconds else tokens))
-            raise
-        watch(Delta(piece.text, tokens))
-        return seconds
+        return Completion(tuple(pieces), prompt, completion, sum(sample.cached_tokens for sample in drawn), seconds=longest)
 
     def _draw(self, who: Identity, n: int, temperature: float) -> list[RecordedSample]:
         samples = self._samples(who.problem)
@@ -186,6 +138,8 @@ class PoolBackend:
         other = sample.prompt is not None and sample.prompt != prompt_digest(request.prompt)
         if request.prompt.prefix and (other or sample.prompt is None):
             raise PoolMiss(f"{where}: no continuation of a prefix was recorded; run this strategy live")
+        if sample.prompt is None and self._prompts.setdefault(request.identity.problem, request.prompt) != request.prompt:
+            raise PoolMiss(f"{where}: samples of one prompt were recorded, and two are asked; run this strategy live")
         if request.identity.role != "generator" and sample.prompt is None:
             raise PoolMiss(f"{where}: no {request.identity.role} was recorded; bind one with {request.identity.role}=MODEL")
         if other:
@@ -196,26 +150,16 @@ class PoolBackend:
         for name, value in sample.sampling.items():
             if name in asked and name != "max_tokens" and not _same(value, asked[name]):
                 raise PoolMiss(f"{where}: recorded with {name}={value!r} and asked with {name}={asked[name]!r}")
+        need = request.logprobs
+        if need is not None and (need.keep or need.window) and (sample.logprobs is None or sample.logprobs.k < need.top):
+            raise PoolMiss(
+                f"{where}: the arrays of log-probabilities that were asked for were not recorded; record them (--arrays)"
+            )
         most = sample.sampling.get("max_tokens")
         if sample.finish is Finish.LENGTH and most is not None and request.sampling.max_tokens > most:
             raise PoolMiss(
                 f"{where}: sample {sample.index} was cut at max_tokens={most} and {request.sampling.max_tokens} were asked for"
             )
-
-
-def _piece(sample: RecordedSample, max_tokens: int) -> Piece:
-    tokens = sample.completion_tokens
-    if sample.failed is not None:
-        return Piece("", Finish.OTHER, tokens, failed=sample.failed)
-    if tokens is not None and tokens > max_tokens:
-        # What it had said by then is not known to the token, so these tokens are spent without an answer.
-        return Piece("", Finish.LENGTH, max_tokens)
-    meta: dict[str, object] = {"sample_index": sample.index}
-    if sample.score is not None:
-        meta["score"] = sample.score
-    if sample.answer_only:
-        meta["answer_only"] = True
-    return Piece(sample.text, sample.finish, tokens, summary=sample.summary, meta=meta)
 
 
 def _total(counts: Sequence[int | None]) -> int | None:

@@ -16,9 +16,12 @@ from outthink.core.task import Answer
 from outthink.parts.voting import growing
 
 
-async def drawn_to_score(run: Run, problem: Problem, n: int | None, **how: Any) -> Samples:
-    """Samples that are to be scored; where n is None and scoring makes calls of its own they fill half of what is left."""
-    if n is None and run.scoring_calls:
+async def drawn_to_score(run: Run, problem: Problem, n: int | None, *, judged: bool = False, **how: Any) -> Samples:
+    """Samples that are to be scored; where n is None and scoring makes calls of its own they fill half of what is left.
+
+    judged: a judge's calls of the strategy itself follow
+    """
+    if n is None and (judged or run.scoring_calls):
         half = {name: math.ceil(limit / 2) if isinstance(limit, int) else limit / 2 for name, limit in run.left.limits().items()}
         run = run.child(Budget(**half))  # type: ignore[arg-type]  # names and kinds are a budget's own
     return await run.generate(problem, n, **how)

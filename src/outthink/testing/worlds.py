@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,9 +19,11 @@ from outthink.core.prompt import Prompt
 from outthink.core.run import Run
 from outthink.core.sample import Sample
 from outthink.core.task import INVALID, Answer
-from outthink.parts import prompts
+from outthink.parts import choosing, prompts
 
 _ANSWER = re.compile(r"The answer is (\w+)\.")
+_RESPONSE = re.compile(r"^Response \d+:\n", re.MULTILINE)
+_CHOICES = (choosing.CONSISTENT, choosing.CHECKLIST, choosing.PREFERENCE)
 _PROBLEM = re.compile(r"Toy problem (\w+):")
 
 
@@ -90,6 +93,8 @@ class World:
             right = chance.random() < (self.keeps if stated(turns[-4]) == gold else self.mends)
             wrong = next((answer for answer in self.odds[name].answers if answer != gold), None)
             return self.say(gold if right else wrong, gold, chance)
+        if (pick := self._pick(last, gold, chance)) is not None:
+            return Reply(f"Choice: {pick}", 0.9)
         if script:
             return self.say(script[0], gold, chance)
         drawn, answer = chance.random(), None
@@ -105,6 +110,19 @@ class World:
         words = [f"step{chance.randrange(1000)}" for _ in range(chance.randint(*self.words))]
         closing = "I give up." if answer is None else f"The answer is {answer}."
         return Reply(" ".join([*words, closing]), chance.uniform(0.5, 0.95 if answer == gold else 0.8))
+
+    def _pick(self, asked: str, gold: str, chance: random.Random) -> str | None:
+        """What a chooser says to one of its prompts (see `parts.choosing`); None for any other."""
+        kind = next((each for each in _CHOICES if asked.endswith(each.rpartition("{texts}")[2])), None)
+        if kind is None:
+            return None
+        answers = [stated(text) for text in _RESPONSE.split(asked)[1:]]
+        if kind is choosing.CONSISTENT:
+            return str(1 + answers.index(Counter(answers).most_common(1)[0][0]))
+        liked = [self._approves(answer == gold, chance) for answer in answers]
+        if kind is choosing.PREFERENCE and len(set(liked)) == 1:
+            return "tie"
+        return str(1 + liked.index(True)) if any(liked) else "1"
 
     def _approves(self, right: bool, chance: random.Random) -> bool:
         return chance.random() < (self.sensitivity if right else 1 - self.specificity)
