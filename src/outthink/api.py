@@ -18,6 +18,7 @@ from outthink.core.selection import Result
 from outthink.core.strategy import Strategy
 from outthink.core.task import Task
 from outthink.core.verifier import Verifier
+from outthink.runtime.clock import run_virtually
 from outthink.runtime.spec import RunSpec
 from outthink.session import DEFAULT_TASK, Session
 
@@ -69,7 +70,7 @@ async def solve_async(
 
 def solve(problem: Problem | str, **settings: Any) -> Result:
     """`solve_async` for code that isn't async; works inside a running event loop (a notebook) too."""
-    return run_anywhere(solve_async(problem, **settings))
+    return run_anywhere(solve_async(problem, **settings), virtual=_replays(settings))
 
 
 async def evaluate_async(
@@ -154,7 +155,7 @@ async def evaluate_async(
 
 def evaluate(problems: Iterable[Problem | str], **settings: Any) -> Evaluation:
     """`evaluate_async` for code that isn't async; works inside a running event loop (a notebook) too."""
-    return run_anywhere(evaluate_async(problems, **settings))
+    return run_anywhere(evaluate_async(problems, **settings), virtual=_replays(settings))
 
 
 def run_budgets(budgets: Sequence[Budget], *, curve: bool = True) -> list[tuple[Budget, tuple[Budget, ...]]]:
@@ -165,18 +166,22 @@ def run_budgets(budgets: Sequence[Budget], *, curve: bool = True) -> list[tuple[
     return [(budget, (budget,)) for budget in budgets]
 
 
-def run_anywhere(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end: here, or in a thread of its own where this thread already runs an event loop."""
+def run_anywhere(main: Coroutine[Any, Any, T], *, virtual: bool = False) -> T:
+    """Run a coroutine to its end: here, or in a thread of its own where this thread already runs an event loop.
+
+    virtual: on a clock that jumps instead of waiting, for replays and simulations
+    """
+    run = run_virtually if virtual else _run
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return _run(main)
+        return run(main)
     box: list[T] = []
     raised: list[BaseException] = []
 
     def work() -> None:
         try:
-            box.append(_run(main))
+            box.append(run(main))
         except BaseException as error:  # noqa: BLE001  # carried to the caller's thread, whatever it is
             raised.append(error)
 
@@ -199,3 +204,8 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
 
 def _needs(strategies: Sequence[Strategy], name: str) -> frozenset[str]:
     return frozenset(need.value for each in strategies if each.name == name for need in each.needs)
+
+
+def _replays(settings: Mapping[str, Any]) -> bool:
+    """Whether all that is waited for are recorded times; a live role beside a pool needs a real clock."""
+    return bool(getattr(settings.get("model"), "virtual", False)) and not settings.get("roles")

@@ -12,18 +12,16 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from outthink.backends import played
 from outthink.backends.played import RecordedSample
-from outthink.core.backend import Completion, Delta, Identity, Piece, Request
+from outthink.core.backend import Completion, Identity, Request
 from outthink.core.budget import Prices
 from outthink.core.capability import Capabilities
 from outthink.core.errors import Lost, PoolMiss
 from outthink.core.key import hashed
-from outthink.core.logprobs import Logprobs
 from outthink.core.prompt import Prompt
 from outthink.core.sample import Finish
 
@@ -153,7 +151,7 @@ class PoolBackend:
         need = request.logprobs
         if need is not None and (need.keep or need.window) and (sample.logprobs is None or sample.logprobs.k < need.top):
             raise PoolMiss(
-                f"{where}: the arrays of log-probabilities that were asked for were not recorded; record them (--arrays)"
+                f"{where}: log-probabilities were recorded as summaries, not the arrays that are needed (--arrays records them)"
             )
         most = sample.sampling.get("max_tokens")
         if sample.finish is Finish.LENGTH and most is not None and request.sampling.max_tokens > most:

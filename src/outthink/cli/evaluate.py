@@ -115,7 +115,7 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
         pool = pool.of(given["model"])
     settings["task"] = RecordedTask(pool)
     settings["verifier"] = given["verifier"] or RecordedScores()
-    backend = pool.backend(seed=given["seed"], prices=settings.pop("prices", None))
+    backend = pool.backend(seed=given["seed"], sleep=True, prices=settings.pop("prices", None))
     return {"problems": pool.problems[: given["limit"]], "model": backend, **settings}
 
 

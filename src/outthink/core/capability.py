@@ -32,10 +32,12 @@ class Capabilities:
     prefix:           continues an open assistant turn, or raw text
     stop:             honours stop strings
     stream, cancel:   sends partial text; leaving a request frees the server
+    exact_cancel:     a request that is cancelled says at once how much it had
     prompt_logprobs, token_ids, guided: log-probabilities of the prompt; token ids in and out; grammar or JSON schema
     slots:            how many requests it works on at once, or None where that must be found out
     context:          most prompt plus completion tokens of one sample, or None where unknown
     vocabulary:       size of the vocabulary, or 0 where unknown
+    thinking:         opening and closing mark of its thinking block (opening "": its template opens it), or None where unknown
     emulated:         names of features that work by an emulation, such as "n as parallel requests"
     """
 
@@ -48,12 +50,14 @@ class Capabilities:
     stop: bool = True
     stream: bool = False
     cancel: bool = False
+    exact_cancel: bool = False
     prompt_logprobs: bool = False
     token_ids: bool = False
     guided: bool = False
     slots: int | None = None
     context: int | None = None
     vocabulary: int = 0
+    thinking: tuple[str, str] | None = None
     emulated: tuple[str, ...] = ()
 
     def require_logprobs(self, need: LogprobNeed | None, who: str, backend: str) -> None:

@@ -5,6 +5,7 @@ them `outthink.backends.pool`'s, and what makes a row valid `outthink.evaluation
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,15 +14,20 @@ from typing import Any
 
 import polars as pl
 
-from outthink.backends.pool import PoolBackend, RecordedSample
+from outthink.backends.played import RecordedSample
+from outthink.backends.pool import PoolBackend
 from outthink.core.budget import Prices
 from outthink.core.errors import BadInput, PoolMiss
+from outthink.core.logprobs import Logprobs
 from outthink.core.problem import Problem
 from outthink.core.sample import Finish
-from outthink.evaluation.schema import SUMMARY, shaped, unique, validate
+from outthink.evaluation.description import described, facts
+from outthink.evaluation.schema import SCHEMA, SUMMARY, shaped, unique, validate
 
 ALTERNATIVES = "alternatives"
 """Metadata: log-probabilities per token that the summaries were made of."""
+VOCABULARY = "vocabulary"
+"""Metadata: the size of the model's vocabulary."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,15 +55,18 @@ class Pool:
         path, where = Path(path), f"pool {path}"
         if not path.is_file():
             raise BadInput("there is no such file", where=where)
+        mapped = {**(columns or {}), **({} if texts else {"text": None})}
+        wanted = {mapped.get(name, name) for name in SCHEMA}
         try:
-            frame, metadata = pl.read_parquet(path, memory_map=False), pl.read_parquet_metadata(path)
+            metadata, there = pl.read_parquet_metadata(path), pl.read_parquet_schema(path)
+            # Nothing else is read; where none of them is there, `shaped` says what is.
+            found = [name for name in there if name in wanted]
+            frame = pl.read_parquet(path, columns=found or None, memory_map=False)
         except (pl.exceptions.PolarsError, OSError) as error:
             raise BadInput(f"is no readable Parquet file: {str(error).splitlines()[0]}", where=where) from None
-        frame = shaped(frame, columns or {}, where)
+        frame = shaped(frame, mapped, where)
         validate(frame, where)
         unique(frame, where)
-        if not texts:
-            frame = frame.with_columns(pl.lit(None, pl.String).alias("text"))
         ours = {name: value for name, value in metadata.items() if not name.startswith(("ARROW:", "pandas"))}
         return cls(frame, ours, path.stem)
 
@@ -113,7 +122,8 @@ class Pool:
         if problem not in self._groups:
             return ()
         if problem not in self._samples:
-            self._samples[problem] = tuple(_recorded(row) for row in self._groups[problem].iter_rows(named=True))
+            vocabulary = int(self.metadata.get(VOCABULARY, 0))
+            self._samples[problem] = tuple(_recorded(row, vocabulary) for row in self._groups[problem].iter_rows(named=True))
         return self._samples[problem]
 
     def backend(self, *, seed: int = 0, sleep: bool = False, prices: Prices | None = None) -> PoolBackend:
@@ -127,29 +137,10 @@ class Pool:
 
     def describe(self) -> str:
         """A few lines on what it holds."""
-        frame = self.frame
-        per = frame.group_by("problem_id", "model").len()["len"].to_list()
-        lost, valid = frame["failed"].count(), frame["answer_class"].count()
-        graded, right = frame["correct"].count(), frame["correct"].sum()
-        each = f"{min(per, default=0)} to {max(per, default=0)} samples each, {frame.height} in all"
-        lines = [
-            f"pool {self.name}: {len(self.problems)} problems, {each}",
-            f"models: {', '.join(self.models)}",
-            f"failed: {lost}; without an answer: {frame.height - lost - valid}",
-            f"graded: {graded}" + (f", right: {right} ({right / graded:.3f})" if graded else ""),
-            f"answers that are graded both right and wrong: {self.conflicts()}",
-            "recorded columns: " + ", ".join(name for name in frame.columns if frame[name].null_count() < frame.height),
-        ]
-        return "\n".join([*lines, *(f"{name}: {value}" for name, value in sorted(self.metadata.items()))])
-
-    def conflicts(self) -> int:
-        """How many answers are graded right in one sample and wrong in another."""
-        graded = self.frame.filter(pl.col("answer").is_not_null() & pl.col("correct").is_not_null())
-        both = graded.group_by("problem_id", "model", "answer").agg(pl.col("correct").n_unique())
-        return both.filter(pl.col("correct") > 1).height
+        return described(self.name, facts(self.frame, self.metadata))
 
 
-def _recorded(row: Mapping[str, Any]) -> RecordedSample:
+def _recorded(row: Mapping[str, Any], vocabulary: int) -> RecordedSample:
     sampling = json.loads(row["sampling"]) if row["sampling"] else {}
     if row["temperature"] is not None:
         sampling.setdefault("temperature", row["temperature"])
@@ -160,4 +151,13 @@ def _recorded(row: Mapping[str, Any]) -> RecordedSample:
         row["prompt"], sampling, row["prompt_tokens"], row["cached_tokens"] or 0, row["completion_tokens"],
         {name: row[name] for name in SUMMARY if row[name] is not None}, row["score"], row["seconds"], row["failed"],
         answer_only=row["text"] is None and row["failed"] is None,
+        logprobs=_logprobs(row, vocabulary), step_scores=tuple(row["step_scores"] or ()), language=row["language"],
+        prefixes=tuple(zip(row["prefix_ends"] or (), row["prefix_tokens"] or (), strict=True)),
     )  # fmt: skip
+
+
+def _logprobs(row: Mapping[str, Any], vocabulary: int) -> Logprobs | None:
+    chosen, top = row["token_logprobs"], row["top_logprobs"] or ()
+    if chosen is None:
+        return None
+    return Logprobs(array("f", chosen), array("f", top), len(top) // len(chosen) if chosen else 0, vocabulary)

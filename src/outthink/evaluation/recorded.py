@@ -20,8 +20,8 @@ from outthink.evaluation.pool import Pool
 class RecordedTask:
     """The task of one model's pool: answers, their classes and grades are the recorded ones.
 
-    An answer that is graded differently in different samples counts as right if at least half of them are (see
-    `Pool.conflicts`). `task` gives the prompts where the recording kept their digests; without it a problem's prompt is its text.
+    An answer that is graded differently in different samples counts as right if at least half of them are. `task` gives the
+    prompts where the recording kept their digests; without it a problem's prompt is its text.
     """
 
     def __init__(self, pool: Pool, task: Any = None) -> None:

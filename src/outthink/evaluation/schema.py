@@ -37,8 +37,14 @@ SCHEMA: Mapping[str, PolarsDataType] = {
     "min_logprob": pl.Float64,
     "token_confidence": pl.Float64,
     "self_certainty": pl.Float64,
+    "token_logprobs": pl.List(pl.Float32),  # of the sampled tokens, in order
+    "top_logprobs": pl.List(pl.Float32),  # of the k likeliest tokens at each place, row by row
     "score": pl.Float64,
+    "step_scores": pl.List(pl.Float64),
+    "prefix_ends": pl.List(pl.Int32),  # characters of the text at some places on the way, in order
+    "prefix_tokens": pl.List(pl.Int32),  # completion tokens by then
     "seconds": pl.Float64,
+    "language": pl.String,  # in which it was asked, as a BCP 47 tag
     "failed": pl.String,  # why the sample never arrived
 }
 """Column types. Null is "not recorded"; only problem_id, model and sample_index must be there in every row."""
@@ -48,6 +54,8 @@ UNIQUE = ("problem_id", "model", "sample_index")
 SUMMARY = ("mean_logprob", "sum_logprob", "min_logprob", "token_confidence", "self_certainty")
 COUNTS = ("sample_index", "prompt_tokens", "cached_tokens", "completion_tokens")
 FLOATS = (*SUMMARY, "score", "seconds", "temperature")
+LISTS_OF_FLOATS = ("token_logprobs", "top_logprobs", "step_scores")
+PREFIX = ("prefix_ends", "prefix_tokens")
 
 RECORDED_POOLS: Mapping[str, str | None] = {"completion_tokens": "n_tokens", "answer_class": "answer", "finish": None}
 """Column map of pools that name their tokens `n_tokens` and count answers as equal when their texts are."""
@@ -57,6 +65,8 @@ def shaped(frame: pl.DataFrame, columns: Mapping[str, str | None], where: str) -
     """The frame with exactly our columns and types.
 
     columns: for ours that are called otherwise there: our name to theirs, None to leave it out; missing ones become null
+
+    NaN among step scores ("the verifier didn't say") becomes null.
 
     Raises BadInput naming the column for a missing required one, or one whose values don't fit its type.
     """
@@ -76,6 +86,8 @@ def shaped(frame: pl.DataFrame, columns: Mapping[str, str | None], where: str) -
             value = value.cast(pl.Float64).round(7)  # 0.8 recorded in 32 bits means 0.8
         elif found == pl.Float64 and dtype in (pl.Int32, pl.Int64):
             _refuse(frame.filter(value.is_nan() | (value != value.floor())), where, source, "a whole number")
+        if name == "step_scores" and found != pl.Null:
+            value = value.cast(dtype).list.eval(pl.element().fill_nan(None))
         made.append(value.cast(dtype).alias(name))
     try:
         return frame.select(made)
@@ -85,34 +97,50 @@ def shaped(frame: pl.DataFrame, columns: Mapping[str, str | None], where: str) -
 
 def validate(frame: pl.DataFrame, where: str, first_row: int = 0) -> None:
     """Raise BadInput naming the row and column of the first value that can't be right. Uniqueness is not checked here."""
-    rows = frame.with_row_index("_row", first_row)
-    for name in REQUIRED:
-        _refuse(rows.filter(pl.col(name).is_null()), where, name, "there in every row")
-    for name in COUNTS:
-        _refuse(rows.filter(pl.col(name) < 0), where, name, "0 or more")
-    for name in FLOATS:
-        _refuse(rows.filter(~pl.col(name).is_finite()), where, name, "a finite number, or null where there is none")
-    _refuse(rows.filter(pl.col("seconds") < 0), where, "seconds", "0 or more")
-    _refuse(rows.filter(pl.col("cached_tokens") > pl.col("prompt_tokens")), where, "cached_tokens", "at most prompt_tokens")
-    finishes = [finish.value for finish in Finish]
-    _refuse(rows.filter(~pl.col("finish").is_in(finishes)), where, "finish", f"one of {', '.join(finishes)}")
-    classed = pl.col("answer_class").is_not_null()
-    _refuse(rows.filter(pl.col("answer").is_null() & classed), where, "answer", "there where its class is")
-    lost = pl.col("failed").is_not_null()
-    for name in ("answer", "answer_class"):
-        _refuse(rows.filter(lost & pl.col(name).is_not_null()), where, name, "null where the sample failed")
-    _refuse(rows.filter(lost & pl.col("correct")), where, "correct", "false or null where the sample failed")
+    rules = _rules()
+    broken = frame.lazy().select(bad.any().alias(str(at)) for at, (_, bad, _) in enumerate(rules)).collect().row(0)
+    for (name, bad, rule), found in zip(rules, broken, strict=True):
+        if found:
+            _refuse(frame.with_row_index("_row", first_row).filter(bad), where, name, rule)
     for text in frame["sampling"].drop_nulls().unique():
         if not _is_object(text):
-            _refuse(rows.filter(pl.col("sampling") == text), where, "sampling", "a JSON object")
+            _refuse(
+                frame.with_row_index("_row", first_row).filter(pl.col("sampling") == text), where, "sampling", "a JSON object"
+            )
+
+
+def _rules() -> list[tuple[str, pl.Expr, str]]:
+    """(column, where it is wrong, what it must be); looked at all at once, since most rows are right."""
+    lost, finishes = pl.col("failed").is_not_null(), [finish.value for finish in Finish]
+    rules = [(name, pl.col(name).is_null(), "there in every row") for name in REQUIRED]
+    rules += [(name, pl.col(name) < 0, "0 or more") for name in (*COUNTS, "seconds")]
+    rules += [(name, ~pl.col(name).is_finite(), "a finite number, or null where there is none") for name in FLOATS]
+    rules += [
+        ("cached_tokens", pl.col("cached_tokens") > pl.col("prompt_tokens"), "at most prompt_tokens"),
+        ("finish", ~pl.col("finish").is_in(finishes), f"one of {', '.join(finishes)}"),
+        ("answer", pl.col("answer").is_null() & pl.col("answer_class").is_not_null(), "there where its class is"),
+        *((name, lost & pl.col(name).is_not_null(), "null where the sample failed") for name in ("answer", "answer_class")),
+        ("correct", lost & pl.col("correct"), "false or null where the sample failed"),
+    ]
+    ends, counts, top = pl.col("prefix_ends"), pl.col("prefix_tokens"), pl.col("top_logprobs")
+    rules += [
+        ("prefix_ends", ends.list.len().ne_missing(counts.list.len()), "as many as prefix_tokens"),
+        *((name, pl.col(name).list.eval((pl.element().diff() < 0) | (pl.element() < 0)).list.any(), "rising") for name in PREFIX),
+        ("prefix_ends", ends.list.last() > pl.col("text").str.len_chars(), "within the text"),
+        ("prefix_tokens", counts.list.last() > pl.col("completion_tokens"), "at most completion_tokens"),
+        ("top_logprobs", top.list.len() % pl.col("token_logprobs").list.len() != 0, "as many for each token"),
+        ("top_logprobs", top.is_not_null() & pl.col("token_logprobs").is_null(), "null without token_logprobs"),
+    ]  # fmt: skip
+    rules += [(name, pl.col(name).list.eval(pl.element().is_nan()).list.any(), "numbers") for name in LISTS_OF_FLOATS]
+    return rules
 
 
 def unique(frame: pl.DataFrame, where: str) -> None:
     """Raise BadInput for a second row with the same problem, model and sample index."""
-    rows = frame.lazy().select(UNIQUE).with_row_index("_row").collect()
-    seen = rows.filter(~pl.struct(UNIQUE).is_first_distinct())
-    if seen.height:
-        row = seen.row(0, named=True)
+    groups = frame.lazy().group_by("problem_id", "model").agg(pl.len(), pl.col("sample_index").n_unique().alias("different"))
+    if groups.filter(pl.col("len") != pl.col("different")).collect().height:
+        rows = frame.select(UNIQUE).with_row_index("_row")
+        row = rows.filter(~pl.struct(UNIQUE).is_first_distinct()).row(0, named=True)
         name = f"sample {row['sample_index']} of problem {row['problem_id']!r} by {row['model']}"
         raise BadInput(f"row {row['_row']}: {name} was there before", where=where)
 

@@ -69,6 +69,8 @@ class Generation:
         self.key, self.name = operation.key, str(operation.key)
         self.digest = operation.digest()
         self.endpoint = run.bindings.endpoint(operation.role, run.strategy.name)
+        if stream is not None and self.endpoint.backend.capabilities.exact_cancel:
+            stream.patience = 0.0
         self.scope = run.books.scope_of(self.key.path)
         # A stream's place was taken when it was started: its task may run later, and at another time in a resume.
         self.first_ordinal = run.take_ordinals(operation.role, operation.n or 0) if stream is None else stream.first_ordinal

@@ -30,6 +30,7 @@ class Stream:
         self.leaving = False
         self.was_left = was_left
         self.first_ordinal = 0
+        self.patience = LEAVING_SECONDS
         self.text = ""
         self.tokens = 0
         self.confidences: list[float] = []
@@ -93,8 +94,8 @@ class Stream:
         if task is None or task.done():
             return
         self.leaving = True
-        if self.tokens:
-            await asyncio.wait([task], timeout=LEAVING_SECONDS)
+        if self.tokens and self.patience:
+            await asyncio.wait([task], timeout=self.patience)
         if not task.done():
             task.cancel()
             await asyncio.wait([task])

@@ -1,0 +1,70 @@
+"""What a table of recorded samples holds, in numbers and in words. Reading files is `outthink.evaluation.pool`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+STATED = ("provenance", "licence")
+"""What a pool of ours says of itself."""
+
+
+def facts(frame: pl.DataFrame, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """Plain JSON: counts of problems, samples, failures, grades and conflicts; models; recorded columns; metadata.
+
+    samples_each: least and most samples of one problem by one model
+    conflicts:    answers that are graded right in one sample and wrong in another
+    """
+    samples = frame.lazy()
+    each = samples.group_by("problem_id", "model").len()
+    graded = samples.filter(pl.col("answer").is_not_null() & pl.col("correct").is_not_null())
+    # Two grades of one answer are few: only answers that are graded right somewhere can have them.
+    right, wrong = (
+        graded.filter(pl.col("correct") == grade).select("problem_id", "model", "answer").unique() for grade in (True, False)
+    )
+    numbers, groups, both = pl.collect_all(
+        [
+            samples.select(
+                pl.col("failed").count(), pl.col("answer_class").count().alias("valid"),
+                pl.col("correct").count().alias("graded"),
+                pl.col("correct").sum().alias("right"), pl.col("completion_tokens").sum(),
+            ),
+            each,
+            right.join(wrong, on=["problem_id", "model", "answer"], how="semi").select(pl.len()),
+        ]
+    )  # fmt: skip
+    found = numbers.row(0, named=True)
+    return {
+        "problems": groups["problem_id"].n_unique(),
+        "samples": frame.height,
+        "samples_each": [groups["len"].min() or 0, groups["len"].max() or 0],
+        "models": sorted(groups["model"].unique()),
+        "failed": found["failed"],
+        "without_answer": frame.height - found["failed"] - found["valid"],
+        "graded": found["graded"],
+        "right": found["right"],
+        "conflicts": both.item(),
+        "completion_tokens": found["completion_tokens"],
+        "columns": [name for name in frame.columns if frame[name].null_count() < frame.height],
+        "metadata": dict(sorted(metadata.items())),
+    }
+
+
+def described(name: str, found: Mapping[str, Any]) -> str:
+    """The facts as a few lines of text."""
+    least, most = found["samples_each"]
+    right, graded = found["right"], found["graded"]
+    lines = [
+        f"pool {name}: {found['problems']} problems, {least} to {most} samples each, {found['samples']} in all",
+        f"models: {', '.join(found['models'])}",
+        f"failed: {found['failed']}; without an answer: {found['without_answer']}",
+        f"graded: {graded}" + (f", right: {right} ({right / graded:.3f})" if graded else ""),
+        f"answers that are graded both right and wrong: {found['conflicts']}",
+        f"completion tokens: {found['completion_tokens']}",
+        f"recorded columns: {', '.join(found['columns'])}",
+        *(f"{key}: {value}" for key, value in found["metadata"].items()),
+        *(f"{key}: not stated" for key in STATED if key not in found["metadata"]),
+    ]
+    return "\n".join(lines)
