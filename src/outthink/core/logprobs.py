@@ -6,9 +6,10 @@ Voting rules that use a summary live in `outthink.parts.confidence`.
 
 from __future__ import annotations
 
+import itertools
 import math
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -16,15 +17,23 @@ from dataclasses import dataclass
 class LogprobNeed:
     """What an operation needs: `top` alternatives per token (0: the chosen token only), and whether the arrays are kept.
 
-    keep: False records the summary only, so that journals stay small; True records the arrays too
+    keep:   False records the summary only, so that journals stay small; True records the arrays too
+    window: tokens of a group, for the confidences of groups in the summary; 0: none
     """
 
     top: int = 0
     keep: bool = False
+    window: int = 0
 
     def joined(self, other: LogprobNeed | None) -> LogprobNeed:
         """The least need that serves both."""
-        return self if other is None else LogprobNeed(max(self.top, other.top), self.keep or other.keep)
+        if other is None:
+            return self
+        return LogprobNeed(max(self.top, other.top), self.keep or other.keep, self.window or other.window)
+
+    def fields(self) -> list[object]:
+        """Plain JSON, the same for equal needs."""
+        return [self.top, self.keep, *([self.window] if self.window else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +62,20 @@ class Logprobs:
         """The alternatives of one token, most probable first."""
         return self.top[token * self.k : (token + 1) * self.k]
 
-    def summary(self) -> dict[str, float]:
+    def confidences(self) -> list[float]:
+        """-mean(log p) over the k alternatives of each token (DeepConf, arXiv:2508.15260, eq. 2), surer when higher; tokens
+        whose alternatives are all missing have none."""
+        rows = ([value for value in self.row(token) if value > -math.inf] for token in range(len(self) if self.k else 0))
+        return [-math.fsum(row) / len(row) for row in rows if row]
+
+    def summary(self, window: int = 0) -> dict[str, float]:
         """The numbers that selection rules use; empty for a sample without tokens.
 
         mean_logprob, sum_logprob, min_logprob: of the chosen tokens
         token_confidence: mean over tokens of -mean(log p) over the k alternatives (DeepConf, arXiv:2508.15260, eq. 2)
         self_certainty:   mean over tokens of KL(uniform || p) (arXiv:2502.18581, eq. 8), the mass outside the k alternatives
                           spread evenly over the rest of the vocabulary; given only where its size is known
+        least_confidence, bottom_confidence, tail_confidence: see `groups`; where a window is given
         """
         if not self.chosen:
             return {}
@@ -73,7 +89,24 @@ class Logprobs:
                 if self.vocabulary >= self.k:
                     certainty = (self_certainty(row, self.vocabulary) for row in filled)
                     found["self_certainty"] = math.fsum(certainty) / len(filled)
+                if window:
+                    found |= groups(self.confidences(), window)
         return found
+
+
+def groups(confidences: Sequence[float], window: int) -> dict[str, float]:
+    """Confidences of groups of `window` tokens, one group ending at each token from the window's own length on
+    (DeepConf, arXiv:2508.15260, section 3.1); a sample shorter than the window is one group.
+
+    least_confidence: of the least sure group;  bottom_confidence: mean of the least sure tenth of all groups
+    tail_confidence:  of the last group
+    """
+    sums = [0.0, *itertools.accumulate(confidences)]
+    width = min(window, len(confidences))
+    means = [(after - before) / width for before, after in zip(sums, sums[width:], strict=False)]
+    tail, means = means[-1], sorted(means)
+    bottom = means[: max(1, len(means) // 10)]
+    return {"least_confidence": means[0], "bottom_confidence": math.fsum(bottom) / len(bottom), "tail_confidence": tail}
 
 
 def self_certainty(row: list[float], vocabulary: int) -> float:

@@ -28,6 +28,7 @@ class Draws:
     n:      most samples; None: until the budget is spent, which ends the run with what was offered last
     quorum: fewer samples than this, once no more are drawn, are too few
     how:    settings of `Run.generate`
+    reasons: why samples failed
 
     Raises BadInput where nothing would ever end it.
     """
@@ -41,7 +42,7 @@ class Draws:
         self.tally = Tally()
         self.votes: Counter[str] = Counter()
         self.asked = 0
-        self._reasons: list[str] = []
+        self.reasons: list[str] = []
         self._failures = 0
 
     @property
@@ -71,12 +72,12 @@ class Draws:
         try:
             drawn = await self.run.generate(self.problem, count, **self.how, **now)
         except QuorumNotMet as none:
-            self._reasons += none.failed
+            self.reasons += none.failed
             self._failures += count
             self._offer()
             return []
         self._failures = 0
-        self._reasons += [failure.reason for failure in drawn.failed]
+        self.reasons += [failure.reason for failure in drawn.failed]
         answers = await self.run.answers(self.problem, drawn)
         self._count(drawn, answers, before)
         return answers
@@ -99,5 +100,5 @@ class Draws:
     def chosen(self) -> Selection:
         """The majority of all. Raises QuorumNotMet where too few samples arrived."""
         if not self.enough:
-            raise QuorumNotMet(self.quorum, self.samples, self._reasons)
+            raise QuorumNotMet(self.quorum, self.samples, self.reasons)
         return self.tally.selection()

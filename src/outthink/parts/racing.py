@@ -15,13 +15,13 @@ class Race:
     """Streams under way.
 
     how:   settings of `Run.start`; where its `rule` says so a stream is left, and its partial sample told
-    error: why the last one that failed did, or None
+    errors: why those that failed did
     """
 
     def __init__(self, run: Run, problem: Problem, **how: Any) -> None:
         self.run, self.problem, self.how = run, problem, how
         self.under_way: list[Handle] = []
-        self.error: Exception | None = None
+        self.errors: list[Exception] = []
 
     async def start(self, n: int = 1) -> None:
         """Begin n more."""
@@ -42,8 +42,8 @@ class Race:
                 return whole
             elif isinstance(event.error, Cut):
                 raise event.error
-            else:
-                self.error = event.error
+            elif event.error is not None:
+                self.errors.append(event.error)
         return None
 
     async def leave(self) -> list[Sample]:

@@ -51,7 +51,7 @@ async def first_finish(
         votes = Tally()
         for sample, answer in sorted(finishers, key=lambda pair: (-(pair[0].tokens or 0), pair[0].key.seq))[:k]:
             votes.add(sample, answer)
-    if not finishers and race.error is not None:
-        raise race.error
+    if not finishers and race.errors:
+        raise race.errors[0]
     run.offer(votes.leading())
     return votes.selection()
