@@ -16,6 +16,7 @@ class TestContract(StrategyContract):
         "multi_temperature": [{"temperatures": (0.5, 0.9), "min_rounds": 1}, {"temperatures": (0.0, 0.7), "compat": True}],
         "length_selected": [{"prefer": "longest", "rule": "best"}],
         "marker_selected": [{"marker": "discourse", "rule": "best"}],
+        "nothinking": [{"rule": "borda"}, {"rule": "best"}],
         "hedged": [{"hedge": False}],
         "xmbr": [{"utility": "answers", "m": 0, "hedge": False}, {"utility": "chrf", "m": 2}],
         "rpc": [{"prune": "mean", "compat": True}, {"prune": "none"}],
@@ -37,6 +38,7 @@ class TestContract(StrategyContract):
         "xmbr": {"n": 1, "hedge": False},
     }
     exempt: ClassVar = {
+        ("deepconf_online", "test_a_failed_sample_counts_as_little_as_an_invalid_one"): "what ends moves the seeds of what is begun then",
         ("first_finish", "test_a_failed_sample_counts_as_little_as_an_invalid_one"): "it leaves samples before they can fail",
     }
     reached: ClassVar = {

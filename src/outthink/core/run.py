@@ -38,6 +38,7 @@ class Host(Protocol):
     def books(self) -> Books: ...
     def prompt(self, problem: Problem) -> Prompt: ...
     def sampling(self, role: str) -> Sampling: ...
+    def thinking(self, role: str) -> tuple[str, str] | None: ...
 
 
 class Books(Protocol):
@@ -86,6 +87,10 @@ class Run:
     def prompt(self, problem: Problem) -> Prompt:
         """The task's prompt for a problem."""
         return self._host.prompt(problem)
+
+    def thinking(self, role: str = "generator") -> tuple[str, str] | None:
+        """Opening and closing mark of a model's thinking block, where its backend knows them (see `Capabilities.thinking`)."""
+        return self._host.thinking(role)
 
     def offer(self, selection: Selection, *, spent: Usage | None = None) -> None:
         """Make the run anytime: a budget cut returns the last offer, and all offers together are the run's curve.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-OPENING, CLOSING = "<think>", "</think>"
-"""Marks of most reasoning models (DeepSeek-R1, Qwen3, QwQ ...)."""
+from outthink.core.thinking import CLOSING, OPENING
 
 FINISHED = "Okay, I think I have finished thinking."
 """The whole thought of NoThinking (arXiv:2504.09858)."""
@@ -14,9 +13,10 @@ def skipped(thought: str, opening: str = OPENING, closing: str = CLOSING) -> str
     return f"{opening}\n{thought}\n{closing}\n\n" if opening else f"{thought}\n{closing}\n\n"
 
 
-def is_thinking(text: str, closing: str = CLOSING) -> bool:
-    """Whether a text ends inside its thinking block: it has not closed it."""
-    return closing not in text
+def closed(text: str, opening: str = OPENING, closing: str = CLOSING) -> str:
+    """What must be added to a text that was cut, so that its final answer can follow: a mark where it ends inside a block."""
+    inside = bool(opening) and text.rfind(opening) > text.rfind(closing)
+    return f"\n{closing}\n\n" if inside else "\n\n"
 
 
 def without_thinking(text: str, opening: str = OPENING, closing: str = CLOSING) -> str:

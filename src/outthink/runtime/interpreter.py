@@ -208,6 +208,10 @@ class Interpreter:
         """The settings of a generating role."""
         return self.bindings.sampling.get(role) or Sampling()
 
+    def thinking(self, role: str) -> tuple[str, str] | None:
+        """The marks of a generating role's thinking block."""
+        return self.bindings.endpoint(role, self.strategy.name).backend.capabilities.thinking
+
     def take_ordinals(self, role: str, n: int) -> int:
         """The first of n new places among all samples that this run asks of a role."""
         first = self._ordinals.get(role, 0)

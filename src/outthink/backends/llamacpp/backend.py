@@ -87,6 +87,7 @@ class LlamaCppBackend:
             slots=self._slots,
             context=self._context if facts is None else facts.context,
             vocabulary=0 if facts is None else facts.vocabulary,
+            thinking=None if facts is None else facts.thinking,
         )
 
     async def open(self) -> None:

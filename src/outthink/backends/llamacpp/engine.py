@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 from outthink.backends.llamacpp.wire import failure_of
 from outthink.backends.weights import has_chat_template
 from outthink.core.errors import BadInput, InternalError, Lost, MissingExtra, Refused
+from outthink.core.thinking import marks_in
 
 __all__ = ["Engine", "Facts", "load_library", "usable_cpus"]
 
@@ -31,12 +32,14 @@ BATCH = 512
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a loaded model says of itself. context: most tokens of one slot; ends: its end-of-text token, if it has a text."""
+    """What a loaded model says of itself. context: most tokens of one slot; end: its end-of-text token, if it has a text;
+    thinking: the marks of its thinking block, if its template has one."""
 
     context: int
     vocabulary: int
     chat: bool
     end: str
+    thinking: tuple[str, str] | None = None
 
 
 class Engine:
@@ -134,9 +137,15 @@ class Engine:
                 vocabulary=int(models["data"][0]["meta"]["n_vocab"]),
                 chat=chat,  # without a template of its own, the core would make one up
                 end=str(props.get("eos_token") or ""),
+                thinking=marks_in(str(props.get("chat_template") or ""), self._opened_turn()) if chat else None,
             )
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise InternalError(f"this version of xllamacpp describes its model in another way: {error!r}") from None
+
+    def _opened_turn(self) -> str:
+        """What the model sees up to where its answer begins."""
+        turn = {"role": "user", "content": "?"}
+        return str(self.page("/apply-template", {"messages": [turn], "add_generation_prompt": True})["prompt"])
 
 
 def load_library() -> Any:
