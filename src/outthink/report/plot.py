@@ -75,7 +75,7 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
         raise BadInput("no row has an accuracy and tokens to draw; give problems with gold answers", where="plot")
     figure = Figure(figsize=(8, 4.8), facecolor=background)
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.085, 0.125, 0.665, 0.755), facecolor=background)
+    axes = figure.add_axes((0.085, 0.125, 0.665, 0.755 if title else 0.8), facecolor=background)
     axes.set_xscale("log")
     single = drawn.pop("single", None)
     # Oracles are grey, so they take no colour from the others; they are drawn first, below.
@@ -102,7 +102,9 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     unit = "tokens per problem, prompt and completion" if spending(evaluation.shown) == "tokens" else "samples per problem"
     axes.set_xlabel(f"{unit} (log scale)", color=ink, fontsize=9.5)
     figure.text(0.022, 0.945, _drawable(title, 78), color=ink, fontsize=12, fontweight="bold", va="center", parse_math=False)
-    figure.text(0.022, 0.9, "accuracy, with 95% intervals over problems", color=FAINT, fontsize=9.5, va="center")
+    figure.text(
+        0.022, 0.9 if title else 0.962, "accuracy, with 95% intervals over problems", color=FAINT, fontsize=9.5, va="center"
+    )
     return figure
 
 
