@@ -146,7 +146,8 @@ def compare(
     if not laws:
         raise BadInput(f"no form can be fitted: {'; '.join(dict.fromkeys(failed.values()))}", where=data.name)
     if hold_out is None:
-        return Comparison(laws, failed, next(iter(laws)), (), None)
+        first = next(iter(laws))
+        return Comparison(laws, failed, first, (first,), None)
     judged = held_out(data, [form for form in chosen_from if form.name in laws], share=hold_out, seed=seed)
     # A law that can't be told from others by these data is chosen only where there is no other.
     able = [name for name in judged.errors if not laws[name].blocked] or list(judged.errors)

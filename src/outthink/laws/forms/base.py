@@ -90,6 +90,8 @@ class CurveForm(Form):
     def fit(self, data: Data, starts: Sequence[Floats] = ()) -> Floats:
         """Least squares. Raises BadInput where there are no more points than parameters."""
         x, y = data.curve(self.points)
+        if not np.any(y > 0):
+            raise BadInput("the score is 0 throughout; there is nothing to fit", where=data.name)
         with np.errstate(all="ignore"):
             target = self.transformed(y)
         kept = np.isfinite(target)
