@@ -97,3 +97,15 @@ def test_larger_windows_risk_less() -> None:
     assert stopping.safe_window((0.6, 0.4), 1.0, range(4, 11)) == 4
     assert stopping.safe_window((0.6, 0.4), 1e-9, range(4, 11)) == 10
     assert stopping.safe_window((1.0,), 0.0, range(4, 11)) == 4
+
+
+def test_expected_gain() -> None:
+    assert stopping.expected_gain(1, 1, 0) == pytest.approx(0.5)
+    assert stopping.expected_gain(2, 1, 1) == pytest.approx(1 / 6)
+    sharp = 1e7
+    for p, ceiling, gain, last in [(0.3, 1.0, 0.01, 10), (0.3, 0.8, 0.01, 9), (0.1, 0.9, 0.005, 28), (0.02, 1.0, 0.001, 149)]:
+        gains = [stopping.expected_gain(sharp * p, sharp * (1 - p), n, ceiling) for n in range(200)]
+        assert next(n for n, each in enumerate(gains) if each <= gain) == last, "TTSPM's saturation points"
+        assert gains == sorted(gains, reverse=True)
+    with pytest.raises(BadInput, match="above 0"):
+        stopping.expected_gain(0, 1, 1)

@@ -143,3 +143,19 @@ def window_risk(probabilities: Sequence[float], window: int) -> float:
 def safe_window(probabilities: Sequence[float], risk: float, windows: Sequence[int]) -> int:
     """The smallest window whose risk is at most `risk`; the largest where none is."""
     return next((window for window in sorted(windows) if window_risk(probabilities, window) <= risk), max(windows))
+
+
+# Saturation (arXiv:2505.20522)
+
+
+def expected_gain(solved: float, missed: float, n: int, ceiling: float = 1.0) -> float:
+    """What sample n + 1 is expected to add: ceiling E[p (1 - p)^n] for p ~ Beta(solved, missed), so ceiling
+    B(solved + 1, missed + n) / B(solved, missed). Sharp counts give TTSPM's ceiling p (1 - p)^n. Raises BadInput for counts that
+    aren't above 0."""
+    if min(solved, missed) <= 0 or n < 0:
+        raise BadInput(f"solved = {solved}, missed = {missed} must be above 0 and n = {n} not below", where="expected_gain")
+    return ceiling * math.exp(_log_beta(solved + 1, missed + n) - _log_beta(solved, missed))
+
+
+def _log_beta(a: float, b: float) -> float:
+    return math.lgamma(a) + math.lgamma(b) - math.lgamma(a + b)
