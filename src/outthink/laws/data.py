@@ -111,8 +111,8 @@ class Counts(Data):
 
     @property
     def largest(self) -> float:
-        """The fewest samples of a problem: up to there, coverage needs no assumption."""
-        return float(self.n.min())
+        """The fewest samples of a problem: up to there, coverage needs no assumption. Where sampling was stopped, the most."""
+        return float(self.n.max() if self.stopped else self.n.min())
 
     def ks(self, points: int) -> Ints:
         """About so many whole numbers of samples, evenly spread over the logarithm."""

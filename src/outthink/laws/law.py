@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
 import numpy as np
@@ -50,7 +50,7 @@ class Law:
 
     form_name: str
     values: tuple[float, ...]
-    draws: tuple[tuple[float, ...], ...]
+    draws: tuple[tuple[float, ...], ...] = field(repr=False)
     smallest: float
     largest: float
     unit: str
@@ -58,7 +58,7 @@ class Law:
     data: str
     problems: int
     cautions: tuple[Caution, ...] = ()
-    points: tuple[Point, ...] = ()
+    points: tuple[Point, ...] = field(default=(), repr=False)
     error: float | None = None
     ratio: float | None = None
 
@@ -153,7 +153,7 @@ class Law:
     def _read(cls, found: Mapping[str, Any]) -> Self:
         if found.get("kind") != "outthink.law" or found.get("version") != 1:
             raise ValueError("it says that it is another kind of document, or of another version")
-        given = {field.name: found[field.name] for field in fields(cls)}
+        given = {each.name: found[each.name] for each in fields(cls)}
         given["values"] = tuple(float(value) for value in given["values"])
         given["draws"] = tuple(tuple(float(value) for value in draw) for draw in given["draws"])
         given["cautions"] = tuple(Caution(**caution) for caution in given["cautions"])
