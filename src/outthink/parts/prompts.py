@@ -45,9 +45,14 @@ _RIGHT = frozenset({"correct", "right", "yes"})
 
 def judge(problem: Problem, solution: str) -> Prompt:
     """Ask for a verdict on one solution."""
-    # One pass, and not str.format: problem and solution may hold braces of their own.
-    texts = {"{problem}": problem.text, "{solution}": solution}
-    return Prompt.chat(re.sub("|".join(map(re.escape, texts)), lambda match: texts[match[0]], JUDGE))
+    return Prompt.chat(filled(JUDGE, problem=problem.text, solution=solution))
+
+
+def filled(template: str, **texts: str) -> str:
+    """The template with each {name} replaced by its text."""
+    # One pass, and not str.format: the texts may hold braces of their own.
+    marks = {f"{{{name}}}": text for name, text in texts.items()}
+    return re.sub("|".join(map(re.escape, marks)), lambda match: marks[match[0]], template)
 
 
 def verdict(reply: str) -> bool | None:
