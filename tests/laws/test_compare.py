@@ -88,3 +88,11 @@ def test_the_same_seed_gives_the_same_comparison() -> None:
         np.array_equal(a, b)
         for a, b in itertools.zip_longest(*(each.held_out.errors.values() for each in (first, second) if each.held_out))
     )
+
+
+def test_a_redraw_that_nothing_solves_does_not_end_the_judging() -> None:
+    hard = Counts.of(64, [0] * 11 + [40, 12])
+    judged = held_out(hard, [form("power_law"), form("beta_binomial")], repeats=40)
+    assert not judged.failed
+    assert any(np.isnan(each).any() for each in judged.errors.values())
+    assert all(0 < judged.error(name) < 1 for name in judged.errors)

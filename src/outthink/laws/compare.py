@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,8 +25,8 @@ class HeldOut:
     """How forms did on budgets that they were not fitted to.
 
     largest: spend that they were fitted up to;  ratio: how many times further they were judged
-    errors:  (R,) mean absolute error over the held-out budgets, in each repeat, by form
-    failed:  why a form could not be judged
+    errors:  (R,) mean absolute error over the held-out budgets, in each repeat, by form; NaN where it could not be fitted
+    failed:  why a form could not be judged: over half of its repeats could not be fitted
     """
 
     largest: float
@@ -35,14 +36,20 @@ class HeldOut:
 
     def error(self, name: str) -> float:
         """Mean over repeats."""
-        return float(np.mean(self.errors[name]))
+        return float(np.nanmean(self.errors[name]))
 
     def as_good(self, among: Iterable[str]) -> list[str]:
         """Those within one paired standard error of the best, the best first."""
         order = sorted(among, key=self.error)
         best = self.errors[order[0]]
-        # Repeats redraw the problems, so their spread is itself a standard error.
-        return [n for n in order if float(np.mean(d := self.errors[n] - best)) <= float(np.std(d, ddof=1)) or n == order[0]]
+        kept = order[:1]
+        for name in order[1:]:
+            behind = self.errors[name] - best
+            behind = behind[np.isfinite(behind)]
+            # Repeats redraw the problems, so their spread is itself a standard error.
+            if len(behind) and float(np.mean(behind)) <= float(np.std(behind)):
+                kept.append(name)
+        return kept
 
 
 def held_out(data: Data, forms: Sequence[Form], *, share: float = 0.5, repeats: int = REPEATS, seed: int = 0) -> HeldOut:
@@ -67,15 +74,15 @@ def held_out(data: Data, forms: Sequence[Form], *, share: float = 0.5, repeats: 
             raise BadInput(f"no budget beyond {largest:g} {data.unit} is left to judge on", where=data.name)
         seen = drawn.upto(largest, rng)
         for form in forms:
-            if form.name in failed:
-                continue
             try:
                 values = form.fit(seen)
-            except BadInput as error:
+            except BadInput as error:  # such as a draw of problems that nothing solves
+                errors[form.name].append(math.nan)
                 failed[form.name] = str(error)
-                continue
-            errors[form.name].append(float(np.mean(np.abs(form.value(values, x[judged]) - y[judged]))))
-    kept = {name: np.array(found) for name, found in errors.items() if name not in failed}
+            else:
+                errors[form.name].append(float(np.mean(np.abs(form.value(values, x[judged]) - y[judged]))))
+    kept = {name: np.array(found) for name, found in errors.items() if np.isnan(found).mean() <= 0.5}
+    failed = {name: why for name, why in failed.items() if name not in kept}
     return HeldOut(largest, data.largest / largest, kept, failed)
 
 
