@@ -95,8 +95,9 @@ def plot(found: Comparison, path: str | Path) -> Path:
     axes.legend(handles[::-1], labels[::-1], loc="best", frameon=False, fontsize=9)
     title = visible(f"{law.metric} of {law.data}", 78)
     figure.text(0.022, 0.945, title, color=INK, fontsize=12, fontweight="bold", va="center")
+    over = " over problems" if law.problems else ""
     figure.text(
-        0.022, 0.9, "measured points and fitted laws, with 95% bands over problems; dashed beyond what was measured",
+        0.022, 0.9, f"measured points and fitted laws, with a 95% band{over}; dashed beyond what was measured",
         color=FAINT, fontsize=9.5, va="center",
     )  # fmt: skip
     try:
