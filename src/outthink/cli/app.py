@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from outthink.cli import config
+from outthink.cli.compare import compare
 from outthink.cli.demo import demo
 from outthink.cli.evaluate import evaluate
 from outthink.cli.failures import EXIT_CODES
@@ -32,5 +33,5 @@ def app(context: click.Context, file: Path | None) -> None:
         context.default_map = config.default_map(group, config.read(path), str(path))
 
 
-for command in (solve, evaluate, fit, strategies, probe, resume, demo):
+for command in (solve, evaluate, compare, fit, strategies, probe, resume, demo):
     app.add_command(command)

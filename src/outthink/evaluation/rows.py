@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from outthink.core.budget import NOTHING, Usage
 from outthink.core.errors import BadInput
+from outthink.evaluation.comparison import Rung, mixed
 from outthink.evaluation.intervals import Interval, accuracy, difference
 from outthink.evaluation.outcomes import Outcome
 
@@ -177,13 +177,6 @@ def _compared(
     shared = [name for name in means if all(name in rung for rung in rungs)]
     if not rungs or not shared:
         return None
-    costs = [rung.spent(equal) for rung in ladder]
-    upper = min(max(bisect_left(costs, spent), 1), len(costs) - 1)
-    lower = max(upper - 1, 0)
-    width = costs[upper] - costs[lower]
-    weight = min(max((spent - costs[lower]) / width, 0.0), 1.0) if width > 0 else 0.0
-    plain = [(1 - weight) * rungs[lower][name] + weight * rungs[upper][name] for name in shared]
+    plain, inside = mixed([Rung(cell.spent(equal), credit) for cell, credit in zip(ladder, rungs, strict=True)], spent, shared)
     gap = difference([means[name] for name in shared], plain)
-    # A percent of slack: the same samples drawn in another order cost a little more or less.
-    beyond = not costs[0] * 0.99 <= spent <= costs[-1] * 1.01
-    return sum(plain) / len(plain), gap, beyond
+    return sum(plain) / len(plain), gap, not inside

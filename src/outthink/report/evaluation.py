@@ -15,6 +15,7 @@ from outthink.core.errors import BadInput
 from outthink.core.problem import Problem
 from outthink.core.selection import Result
 from outthink.core.task import Task
+from outthink.evaluation.comparison import Comparison, compare
 from outthink.evaluation.outcomes import Outcome, grades, outcomes
 from outthink.evaluation.rows import Cell, Row, distinct, rows
 from outthink.report.details import Detail, Details
@@ -131,6 +132,14 @@ class Evaluation:
             known = ", ".join(f"{row.strategy} at {row.budget}" for row in self.rows)
             raise BadInput(f"there is no {strategy!r} at {budget!r}; there is {known}", where="evaluation")
         return found[-1]
+
+    def compare(self, first: str, second: str, *, equal: str = "", at: float | None = None) -> Comparison:
+        """Whether one strategy is better than another at equal cost; printed, it is one sentence with an interval.
+
+        equal: "tokens", "samples" or "usd"; "": tokens where they are known
+        at:    so much of it per problem; None: the most that both were measured at
+        """
+        return compare(json.loads(self.to_json())["rows"], first, second, equal=equal, at=at)
 
     def table(self, budgets: Sequence[str] | None = None, *, width: int | None = None) -> Table:
         """A table for a terminal (rich), of all budgets or these; `width` drops what matters least until it fits."""

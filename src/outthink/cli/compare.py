@@ -1,0 +1,89 @@
+"""`outthink compare`: is A better than B at equal cost? One sentence with an interval."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from outthink.cli.options import as_json, budgets, parameters
+from outthink.cli.terminal import Output, Progress
+from outthink.core.errors import BadInput
+
+
+@click.command()
+@click.argument("source", metavar="POOL_OR_EVALUATION", type=click.Path(path_type=Path))
+@click.argument("first")
+@click.argument("second")
+@click.option("--equal", type=click.Choice(["tokens", "samples", "usd"]), help="What is equal; default: tokens, else samples.")
+@click.option("--at", type=float, help="So much of it per problem; default: the most that both were measured at.")
+@click.option("--budgets", help="Of a pool: what to measure at; default: 1, 2, 4 ... as many samples as were recorded.")
+@click.option("--param", multiple=True, metavar="[STRATEGY.]KEY=VALUE", help="Of a pool: a parameter of the strategies.")
+@click.option("--replicates", default=4, show_default=True, help="Of a pool: runs of each strategy on each problem.")
+@click.option("--verifier", help="Of a pool: what scores samples; default: the recorded scores.")
+@click.option("--model", help="Of a pool with several models.")
+@click.option("--seed", default=0, show_default=True)
+@as_json
+@click.pass_obj
+def compare(output: Output, /, **given: Any) -> None:
+    """Say whether strategy FIRST is better than SECOND at equal cost.
+
+    The two are replayed on a pool (.parquet), or read from the evaluation.json that `outthink eval --report` writes.
+    """
+    from outthink.evaluation.comparison import compare as compared
+
+    source: Path = given["source"]
+    rows = replayed(given) if source.suffix == ".parquet" else read(source)
+    names = [name.replace("-", "_") if source.suffix == ".parquet" else name for name in (given["first"], given["second"])]
+    found = compared(rows, *names, equal=given["equal"] or "", at=given["at"])
+    output.show(found.fields(), str(found))
+
+
+def read(path: Path) -> list[Mapping[str, Any]]:
+    """The rows of an evaluation.json. Raises BadInput for anything else."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"can't be read: {error.strerror}", where=str(path)) from None
+    except (ValueError, RecursionError):
+        raise BadInput("is no JSON; give a pool (.parquet) or an evaluation.json", where=str(path)) from None
+    rows = document.get("rows") if isinstance(document, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "strategy" in row for row in rows):
+        raise BadInput("holds no rows of an evaluation", where=str(path))
+    return rows
+
+
+def replayed(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Rows of both strategies, run on a pool's recorded samples."""
+    from outthink import api
+    from outthink.evaluation.pool import Pool
+    from outthink.evaluation.recorded import RecordedScores, RecordedTask
+
+    pool = Pool.read(given["source"], texts=False)
+    pool = pool.of(given["model"]) if given["model"] is not None else pool
+    names = list(dict.fromkeys([given["first"], given["second"]]))
+    with Progress("replaying", unit="runs") as progress:
+        evaluation = api.evaluate(
+            pool.problems,
+            strategies=names,
+            budgets=budgets(given["budgets"]) if given["budgets"] else ladder(pool),
+            parameters=parameters(given["param"], names),
+            replicates=given["replicates"],
+            model=pool.backend(seed=given["seed"]),
+            task=RecordedTask(pool),
+            verifier=given["verifier"] or RecordedScores(),
+            seed=given["seed"],
+            progress=lambda done, total, _: progress.update(done, total),
+        )
+    rows: list[Mapping[str, Any]] = json.loads(evaluation.to_json())["rows"]
+    return rows
+
+
+def ladder(pool: Any) -> list[str]:
+    """1, 2, 4 ... samples, up to the fewest that were recorded of a problem."""
+    fewest = min(pool.frame.group_by("problem_id").len()["len"], default=1)
+    steps = [1 << step for step in range(int(fewest).bit_length())]
+    return [f"{each} samples" for each in sorted({*steps, int(fewest)})]

@@ -1,0 +1,64 @@
+"""`outthink compare`, on recorded samples and on a finished evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from outthink.evaluation.write import write_pool
+from tests.cli.conftest import Outthink
+
+
+@pytest.fixture
+def pool(outthink: Outthink) -> Path:
+    """Twelve problems of eight samples: two in three are right, and score higher."""
+    rows = [
+        {
+            "problem_id": str(at), "problem": f"problem {at}", "gold": "7", "model": "recorded", "sample_index": index,
+            "text": f"It is {answer}.", "answer": answer, "answer_class": answer, "correct": answer == "7",
+            "score": float(answer) / 10, "prompt_tokens": 10, "completion_tokens": 5,
+        }
+        for at in range(12)
+        for index in range(8)
+        for answer in ["7" if (index + at) % 3 else "6"]
+    ]  # fmt: skip
+    write_pool("pool.parquet", rows)
+    return Path("pool.parquet")
+
+
+def test_a_pool_answers_in_one_sentence(outthink: Outthink, pool: Path) -> None:
+    said = outthink("compare", str(pool), "majority", "single", "--at", "120")
+    assert said.code == 0, said.err
+    assert said.out.startswith("majority is better than single by ")
+    assert "at equal tokens" in said.out
+    assert "single: not measured at that spending" in said.out
+    found = outthink("compare", str(pool), "best-of-n", "majority", "--json", "--equal", "samples", "--budgets", "1,2").document
+    assert found["spent"] == 2
+    assert found["accuracy"] > found["other_accuracy"]
+    assert found["sentence"].startswith("best_of_n")
+
+
+def test_a_finished_evaluation_answers_too(outthink: Outthink, pool: Path) -> None:
+    words = ("--strategies", "single,majority,best-of-n", "--budgets", "1,4", "--report", "out")
+    assert outthink("eval", "--pool", str(pool), *words).code == 0
+    said = outthink("compare", "out/evaluation.json", "best_of_n", "majority")
+    assert said.code == 0, said.err
+    assert "at equal tokens" in said.out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("absent.json", "a", "b"), "absent.json"),
+        (("absent.parquet", "single", "majority"), "no such file"),
+        (("pool.parquet", "single", "majorty"), "did you mean majority"),
+        (("bad.json", "a", "b"), "no rows"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(outthink: Outthink, pool: Path, words: tuple[str, ...], message: str) -> None:
+    Path("bad.json").write_text('{"rows": [1]}')
+    said = outthink("compare", *words)
+    assert (said.code, said.out) == (2, "")
+    assert message in said.err
+    assert "Traceback" not in said.err
