@@ -39,11 +39,13 @@ class Abstention:
     coverage:  (T,) share that is answered, ascending to 1
     risk:      (T,) share of those that is wrong
     threshold: (T,) the least confidence that still answers
+    answers:   how many there are
     """
 
     coverage: Floats
     risk: Floats
     threshold: Floats
+    answers: int
 
     @property
     def area(self) -> float:
@@ -51,20 +53,18 @@ class Abstention:
 
         Within a block of equal confidence wrong answers come evenly, so the errors so far grow linearly with coverage.
         """
-        total, errors, answered, size = 0.0, 0.0, 0, self._size
+        total, errors, answered = 0.0, 0.0, 0
         for coverage, risk in zip(self.coverage, self.risk, strict=True):
-            upto = round(coverage * size)
+            upto = round(coverage * self.answers)
             wrong = risk * upto
             more = np.arange(1, upto - answered + 1)
             total += float(((errors + (wrong - errors) * more / len(more)) / (answered + more)).sum())
             errors, answered = wrong, upto
-        return total / size
+        return total / self.answers
 
     def coverage_at(self, risk: float) -> float:
         """The largest share that can be answered with at most this risk; 0 where there is none."""
         return float(self.coverage[self.risk <= risk + 1e-12].max(initial=0.0))
-
-    _size: int = 0
 
 
 def abstention(confidence: ArrayLike, right: ArrayLike) -> Abstention:
