@@ -23,6 +23,14 @@ class TestContract(StrategyContract):
         "best_of_majority": [{"alpha": 0.0}, {"alpha": 0.4, "k": 2, "pooled": "mean"}],
         "adaptive_consistency": [{"rule": "dirichlet", "batch": 3}, {"rule": "share", "least": 2}],
         "first_finish": [{"k": 2}, {"k": 2, "last": True}],
+        "atts": [{"chunk": 12, "calibrate": 3}, {"chunk": 12, "calibration": [[0.9, 0.2], [0.6]], "compat": True}],
+        "deepprune": [
+            {"truncate": 2, "vote": 2},
+            {"truncate": 3, "judge": "model", "diverse": True},
+            {"truncate": 4, "judge": "logprob", "threshold": 0.9, "clusters": 2},
+        ],
+        "saturation": [{"gain": 0.02}],
+        "certaindex": [{"every": 2, "agree": 2, "tokens": 10}, {"level": "crazy", "every": 3, "tokens": 9, "compat": True}],
         "deepconf": [{"form": "least", "keep": 0.6, "window": 4}, {"form": "mean", "keep": 1.0}],
         "deepconf_online": [
             {"warmup": 2, "window": 4, "keep": 0.5, "consensus": 0.0, "width": 1},
@@ -31,6 +39,8 @@ class TestContract(StrategyContract):
         "early_stopping_consistency": [{"window": 2, "risk": 0.01}],
     }
     alone: ClassVar = {
+        "certaindex": {"every": 64, "tokens": 64},
+        "deepprune": {"n": 1, "truncate": 64},
         "self_refine": {"iterations": 0},
         "multi_temperature": {"n": 1, "temperatures": (0.7,)},
         "hedged": {"n": 1, "hedge": False},
@@ -38,7 +48,16 @@ class TestContract(StrategyContract):
         "xmbr": {"n": 1, "hedge": False},
     }
     exempt: ClassVar = {
-        ("deepconf_online", "test_a_failed_sample_counts_as_little_as_an_invalid_one"): "what ends moves the seeds of what is begun then",
+        ("atts", "test_a_failed_sample_counts_as_little_as_an_invalid_one"): "what fails may be a chunk that calibrates or mends",
+        ("atts", "test_one_sample_is_single"): "a child's samples have seeds of their own",
+        (
+            "deepconf_online",
+            "test_a_failed_sample_counts_as_little_as_an_invalid_one",
+        ): "what ends moves the seeds of what is begun then",
+        (
+            "deepprune",
+            "test_a_failed_sample_counts_as_little_as_an_invalid_one",
+        ): "a beginning doesn't show that no answer will come",
         ("first_finish", "test_a_failed_sample_counts_as_little_as_an_invalid_one"): "it leaves samples before they can fail",
     }
     reached: ClassVar = {
