@@ -338,3 +338,15 @@ def test_nothinking_forces_an_answer_at_the_budget() -> None:
 def test_nothinking_is_not_replayed_from_thinking() -> None:
     with pytest.raises((Unsupported, PoolMiss), match="prefix"):
         replayed(pool([{"text": "t", "answer": "a"}]), "nothinking", n=1)
+
+
+def test_several_submissions_are_right_if_one_is() -> None:
+    from outthink import evaluate
+
+    budgets = ["8 samples"]
+    for k, right in ((1, 0.0), (2, 0.0), (3, 1.0)):
+        found = evaluate(
+            RATED.problems, strategies=["best_of_majority"], budgets=budgets, model=RATED.backend(), task=RecordedTask(RATED),
+            verifier=RecordedScores(), parameters={"best_of_majority": {"k": k, "alpha": 0.0}},
+        )  # fmt: skip
+        assert found.row("best_of_majority").accuracy == right, "c and b are over-scored, a is right"

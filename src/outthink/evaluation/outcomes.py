@@ -63,9 +63,12 @@ def at_budget(result: Result, budget: Budget | None) -> tuple[Selection | None, 
 
 
 def classes_of(selection: Selection) -> list[str]:
-    """The answers that share the credit: the chosen one, or all classes of the highest weight where they are tied."""
+    """The answers that share the credit: the chosen one, all classes of the highest weight where they are tied, or all that
+    were handed in."""
     if selection.answer is None:
         return []
+    if len(selection.submissions) > 1:
+        return list(selection.submissions)
     if selection.tie and selection.votes:
         most = max(selection.votes.values())
         tied = [name for name, weight in selection.votes.items() if math.isclose(weight, most, rel_tol=1e-12)]
@@ -75,12 +78,15 @@ def classes_of(selection: Selection) -> list[str]:
 
 
 def credit(selection: Selection | None, grades: Grades) -> float:
-    """Fractional credit: the share of right classes among the tied ones; nothing for no answer.
+    """Fractional credit: the share of right classes among the tied ones; nothing for no answer. Of several answers that were
+    handed in together one right one is enough (pass@k of a selector).
 
     An offer on the way may say that it is tied and not with what; then the class that the tie rule chose counts. Over random
     orders of the samples its expected credit is the same.
     """
     shared = classes_of(selection) if selection is not None else []
+    if selection is not None and len(selection.submissions) > 1:
+        return float(any(grades[name] for name in shared))
     return sum(grades[name] for name in shared) / len(shared) if shared else 0.0
 
 
