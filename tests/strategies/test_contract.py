@@ -53,11 +53,11 @@ class TestContract(StrategyContract):
         (
             "deepconf_online",
             "test_a_failed_sample_counts_as_little_as_an_invalid_one",
-        ): "what ends moves the seeds of what is begun then",
+        ): "what ends moves later seeds",
         (
             "deepprune",
             "test_a_failed_sample_counts_as_little_as_an_invalid_one",
-        ): "a beginning doesn't show that no answer will come",
+        ): "a beginning shows no answer",
         ("first_finish", "test_a_failed_sample_counts_as_little_as_an_invalid_one"): "it leaves samples before they can fail",
     }
     reached: ClassVar = {
