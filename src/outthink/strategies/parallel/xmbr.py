@@ -47,7 +47,8 @@ async def xmbr(
         raise UnknownName("utility of xmbr", utility, UTILITIES)
     if m < 0 or (m and not language):
         raise BadInput(f"m is {m} and must be 0 or more, with a language", where="xmbr")
-    samples = await drawn_to_score(run, problem, n, judged=True, quorum=quorum, temperatures=temperatures(hedge))
+    judged = utility == "judge" or m > 0  # a part of the budget is left for what follows
+    samples = await drawn_to_score(run, problem, n, judged=judged, quorum=quorum, temperatures=temperatures(hedge))
     answers = await run.answers(problem, samples)
     *_, majority = growing(samples, answers)
     run.offer(majority)
