@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := embedded,math,evaluate,fast,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-short test test-model lint format check docs bench clean
+.PHONY: help install demo demo-short pool test test-model lint format check docs bench clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,18 @@ demo: $(STAMP)  ## a real model on this machine: table, plot and report in demo-
 
 demo-short: $(STAMP)
 	@$(BIN)/outthink demo --short
+
+PROBLEMS ?= 112
+SAMPLES ?= 64
+POOLS := examples/pools
+
+pool: $(STAMP)  ## record the project's own pool with the embedded model; resumable (about half an hour)
+	@$(BIN)/python $(POOLS)/problems.py $(PROBLEMS) > $(POOLS)/arithmetic.jsonl
+	@$(BIN)/outthink record $(POOLS)/arithmetic.jsonl --task arithmetic --model embedded --samples $(SAMPLES) --seed 7 \
+		--logprobs 20 --pool $(POOLS)/arithmetic.parquet \
+		--provenance "outthink record: SmolLM2-135M-Instruct on one-step arithmetic word problems made by Outthink (seed 7)" \
+		--licence "Apache-2.0"
+	@$(BIN)/outthink pool validate $(POOLS)/arithmetic.parquet
 
 test: $(STAMP)  ## every test that needs no model file
 	$(BIN)/python -m pytest -q -n $(JOBS) -m "not model"

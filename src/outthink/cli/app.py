@@ -12,7 +12,9 @@ from outthink.cli.demo import demo
 from outthink.cli.evaluate import evaluate
 from outthink.cli.failures import EXIT_CODES
 from outthink.cli.fit import fit
+from outthink.cli.pool import pool
 from outthink.cli.probe import probe
+from outthink.cli.record import record
 from outthink.cli.resume import resume
 from outthink.cli.solve import solve
 from outthink.cli.strategies import strategies
@@ -33,5 +35,5 @@ def app(context: click.Context, file: Path | None) -> None:
         context.default_map = config.default_map(group, config.read(path), str(path))
 
 
-for command in (solve, evaluate, compare, fit, strategies, probe, resume, demo):
+for command in (solve, evaluate, record, pool, compare, fit, strategies, probe, resume, demo):
     app.add_command(command)

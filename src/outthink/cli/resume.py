@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from outthink.cli import evaluate, solve
+from outthink.cli import evaluate, record, solve
 from outthink.cli.options import as_json
 from outthink.cli.terminal import Output
 from outthink.core.errors import BadInput
 
-_COMMANDS = {"solve": solve.carry_out, "eval": evaluate.carry_out}
+_COMMANDS = {"solve": solve.carry_out, "eval": evaluate.carry_out, "record": record.carry_out}
 
 
 @click.command()
@@ -23,14 +23,14 @@ _COMMANDS = {"solve": solve.carry_out, "eval": evaluate.carry_out}
 def resume(output: Output, journal: str) -> int:
     """Go on with a stopped run.
 
-    JOURNAL is what `solve` or `eval` recorded; nothing that it holds is paid for again.
+    JOURNAL is what `solve`, `eval` or `record` wrote; nothing that it holds is paid for again.
     """
     from outthink.runtime.recorded import read_header
 
     path = Path(journal).expanduser().absolute()
     notes: Any = read_header(path).get("notes")
     if not isinstance(notes, dict) or notes.get("command") not in _COMMANDS:
-        raise BadInput("was not made by `outthink solve` or `eval`; repeat the call that made it", where=journal)
+        raise BadInput("was not made by `outthink solve`, `eval` or `record`; repeat the call that made it", where=journal)
     arguments, folder = notes["arguments"], Path(notes["folder"])
     if arguments.get("problems") == "-":
         raise BadInput("its problems came from standard input; repeat the command with the same input", where=journal)

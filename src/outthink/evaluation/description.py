@@ -7,8 +7,17 @@ from typing import Any
 
 import polars as pl
 
+from outthink.core.errors import BadInput
+
 STATED = ("provenance", "licence")
 """What a pool of ours says of itself."""
+
+
+def require_stated(metadata: Mapping[str, str], where: str) -> None:
+    """Raise BadInput unless provenance and licence are stated: whoever gets the file must know both."""
+    for name in STATED:
+        if not metadata.get(name, "").strip():
+            raise BadInput(f"state its {name} (--{name})", where=where)
 
 
 def facts(frame: pl.DataFrame, metadata: Mapping[str, str]) -> dict[str, Any]:

@@ -17,14 +17,15 @@ from outthink.backends.pool import prompt_digest
 from outthink.core.errors import BadInput, JournalDamaged
 from outthink.core.key import Key
 from outthink.core.logprobs import LogprobNeed
-from outthink.core.operation import Generate
+from outthink.core.operation import EventKind, Generate
 from outthink.core.problem import Problem
+from outthink.core.sample import Finish
 from outthink.core.sampling import Sampling
 from outthink.core.task import Task
-from outthink.evaluation.pool import ALTERNATIVES
+from outthink.evaluation.pool import ALTERNATIVES, VOCABULARY
 from outthink.evaluation.schema import SUMMARY
 from outthink.evaluation.write import PoolWriter
-from outthink.runtime.recorded import read_header, read_rows
+from outthink.runtime.recorded import read_header, read_outcomes, read_rows
 from outthink.runtime.rows import Row
 
 AT_ONCE = 256
@@ -50,7 +51,7 @@ class _Asked:
     prompt: str
     digests: Mapping[str, LogprobNeed | None]
     classes: list[str] = field(default_factory=list)
-    runs: dict[str, int] = field(default_factory=dict)
+    operations: dict[tuple[str, tuple[int, ...], int], int] = field(default_factory=dict)
 
 
 async def export(
@@ -70,7 +71,7 @@ async def export(
     counts = [*dict.fromkeys([None, 1, *_counts(header)])]
     asked = {problem.id: _asked(problem, task, settings, counts) for problem in problems}
     common = {"model": header["model"], "temperature": settings.temperature, "sampling": json.dumps(settings.fields())}
-    found, rows = Exported(), _with_prompts(read_rows(journal))
+    found, rows, partials = Exported(), _with_prompts(read_rows(journal)), _partials(journal)
     with PoolWriter(pool, {"provenance": f"recorded with {header['model']}", **(metadata or {})}) as writer:
         while batch := list(islice(rows, AT_ONCE)):
             chosen = []
@@ -78,19 +79,24 @@ async def export(
                 its = asked.get(_problem_of(run, asked))
                 if its is None:
                     raise BadInput(f"holds run {run!r}, whose problem isn't among those given", where=f"journal {journal}")
-                if row.digest in its.digests and not row.prefix:
+                # A sample that was left is no whole one, and would be drawn as if it were.
+                if row.digest in its.digests and not row.prefix and row.finish != Finish.CANCELLED:
                     need = its.digests[row.digest]
                     writer.metadata.update({} if need is None else {ALTERNATIVES: str(need.top)})
+                    if row.logprobs is not None and row.logprobs.vocabulary:
+                        writer.metadata[VOCABULARY] = str(row.logprobs.vocabulary)
                     chosen.append((its, run, row))
                 else:
                     found.left_out += 1
-            for line in await _lines(task, chosen):
+            for line in await _lines(task, chosen, partials):
                 writer.add({**common, **line})
     found.written = writer.written
     return found
 
 
-async def _lines(task: Task, chosen: list[tuple[_Asked, str, Row]]) -> list[dict[str, Any]]:
+async def _lines(
+    task: Task, chosen: list[tuple[_Asked, str, Row]], partials: Mapping[str, list[tuple[int, int]]]
+) -> list[dict[str, Any]]:
     """Pool rows of these samples, with answers and grades."""
     groups: dict[str, list[tuple[_Asked, str, Row]]] = {}
     for each in chosen:
@@ -107,18 +113,23 @@ async def _lines(task: Task, chosen: list[tuple[_Asked, str, Row]]) -> list[dict
         for (_, run, row), answer, right in zip(group, answers, grades, strict=True):
             line = _line(its, run, row)
             if row.state == "ok":
-                line |= {"text": row.text, "correct": right, "finish": row.finish}
+                line |= {"text": row.text, "correct": right, "finish": row.finish, **_arrays(row)}
+                if marks := partials.get(str(Key(run, row.path, row.seq))):
+                    # A partial sample that a lost attempt left behind is none of this text's.
+                    known = [(end, tokens) for end, tokens in marks if end <= len(row.text) and tokens <= (row.tokens or 0)]
+                    line |= {"prefix_ends": [end for end, _ in known], "prefix_tokens": [tokens for _, tokens in known]}
                 line |= {"answer": answer.text, "answer_class": answer.answer_class} if answer.valid else {}
             made.append(line)
     return made
 
 
 def _line(its: _Asked, run: str, row: Row) -> dict[str, Any]:
-    # Runs of one problem follow each other in numbers, whatever the order in which their samples arrived.
-    number = its.runs.setdefault(run, len(its.runs))
+    # Operations on one problem follow each other in numbers, whatever the order in which their samples arrived.
+    number = its.operations.setdefault((run, row.path, row.seq), len(its.operations))
     used = row.usage
     return {
         "problem_id": its.problem.id, "problem": its.problem.text, "gold": its.problem.gold,
+        "language": language if isinstance(language := its.problem.meta.get("language"), str) else None,
         "sample_index": (number << 16) + row.index, "key": str(Key(run, row.path, row.seq, row.index)), "prompt": its.prompt,
         "prompt_tokens": None if used.unknown_prompt_tokens else used.prompt_tokens,
         "cached_tokens": 0 if used.unknown_prompt_tokens else used.cached_tokens,
@@ -126,6 +137,24 @@ def _line(its: _Asked, run: str, row: Row) -> dict[str, Any]:
         "seconds": used.seconds, "failed": (row.reason or "it never arrived") if row.state == "failed" else None,
         **{name: row.summary[name] for name in SUMMARY if name in row.summary},
     }  # fmt: skip
+
+
+def _arrays(row: Row) -> dict[str, Any]:
+    kept = row.logprobs
+    return {} if kept is None else {"token_logprobs": kept.chosen.tolist(), "top_logprobs": kept.top.tolist() if kept.k else None}
+
+
+def _partials(journal: str | Path) -> dict[str, list[tuple[int, int]]]:
+    """(characters, tokens) of the partial samples that were delivered of each stream, in order; those of a repeated attempt
+    begin again."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for _, _, _, value in read_outcomes(journal, "event"):
+        if value["kind"] == EventKind.PARTIAL:
+            marks = found.setdefault(value["handle"], [])
+            while marks and marks[-1][1] >= value["tokens"]:
+                marks.pop()
+            marks.append((len(value["text"]), value["tokens"]))
+    return found
 
 
 def _with_prompts(rows: Iterator[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
@@ -161,7 +190,7 @@ def _settings(header: Mapping[str, Any], journal: str | Path) -> Sampling:
 def _counts(header: Mapping[str, Any]) -> list[int]:
     """How many samples its strategies may have asked for at once, by their parameters."""
     parameters = [header.get("parameters") or {}, *(header.get("strategies") or {}).values()]
-    return [each["n"] for each in parameters if isinstance(each.get("n"), int)]
+    return [*header.get("counts", ()), *(each["n"] for each in parameters if isinstance(each.get("n"), int))]
 
 
 def _problem_of(run: str, known: Mapping[str, Any]) -> str:

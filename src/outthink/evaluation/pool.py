@@ -5,6 +5,7 @@ them `outthink.backends.pool`'s, and what makes a row valid `outthink.evaluation
 from __future__ import annotations
 
 import json
+import os
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +18,13 @@ import polars as pl
 from outthink.backends.played import RecordedSample
 from outthink.backends.pool import PoolBackend
 from outthink.core.budget import Prices
-from outthink.core.errors import BadInput, PoolMiss
+from outthink.core.errors import BadInput, PoolMiss, UnknownName
 from outthink.core.logprobs import Logprobs
 from outthink.core.problem import Problem
 from outthink.core.sample import Finish
-from outthink.evaluation.description import described, facts
+from outthink.evaluation.description import described, facts, require_stated
 from outthink.evaluation.schema import SCHEMA, SUMMARY, shaped, unique, validate
+from outthink.evaluation.write import GROUP
 
 ALTERNATIVES = "alternatives"
 """Metadata: log-probabilities per token that the summaries were made of."""
@@ -69,6 +71,44 @@ class Pool:
         unique(frame, where)
         ours = {name: value for name, value in metadata.items() if not name.startswith(("ARROW:", "pandas"))}
         return cls(frame, ours, path.stem)
+
+    def write(self, path: str | Path) -> None:
+        """Write it to a Parquet file, which appears, or replaces an older one, when all of it is there.
+
+        Raises BadInput where it doesn't state its provenance and licence, is not valid, or can't be written.
+        """
+        path, where = Path(path), f"pool {path}"
+        require_stated(self.metadata, where)
+        validate(self.frame, where)
+        unique(self.frame, where)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            self.frame.write_parquet(part, row_group_size=GROUP, metadata=dict(self.metadata))
+            part.replace(path)
+        except OSError as error:
+            raise BadInput(f"can't be written: {error.strerror or error}", where=where) from None
+        finally:
+            part.unlink(missing_ok=True)
+
+    def export(self, path: str | Path, columns: Sequence[str] | None = None) -> None:
+        """Write it as JSON Lines or CSV (by the name's ending), one sample a line; what holds nothing is left out.
+
+        Raises UnknownName for a column, BadInput for another ending, a file that can't be written, or lists in CSV.
+        """
+        path, where = Path(path), f"export {path}"
+        if path.suffix not in (".jsonl", ".csv"):
+            raise BadInput("its name must end in .jsonl or .csv", where=where)
+        for name in columns or ():
+            if name not in SCHEMA:
+                raise UnknownName("column of a pool", name, SCHEMA)
+        frame = self.frame.select(columns or [name for name in SCHEMA if self.frame[name].null_count() < self.frame.height])
+        lists = [name for name in frame.columns if frame.schema[name].is_nested()]
+        if path.suffix == ".csv" and lists:
+            raise BadInput(f"CSV holds no lists such as {lists[0]}; choose --columns, or write .jsonl", where=where)
+        try:
+            frame.write_ndjson(path) if path.suffix == ".jsonl" else frame.write_csv(path)
+        except OSError as error:
+            raise BadInput(f"can't be written: {error.strerror or error}", where=where) from None
 
     @cached_property
     def models(self) -> tuple[str, ...]:

@@ -145,6 +145,14 @@ def unique(frame: pl.DataFrame, where: str) -> None:
         raise BadInput(f"row {row['_row']}: {name} was there before", where=where)
 
 
+def unique_keys(frame: pl.DataFrame, where: str) -> None:
+    """Raise BadInput for a second sample of a problem and model with the same key: then one was recorded twice."""
+    rows = frame.select("problem_id", "model", "key").with_row_index("_row").drop_nulls("key")
+    again = rows.filter(~pl.struct("problem_id", "model", "key").is_first_distinct())
+    if again.height:
+        raise BadInput(f"row {again['_row'][0]}: key {again['key'][0]!r} was there before", where=where)
+
+
 def _refuse(bad: pl.DataFrame, where: str, column: str, rule: str) -> None:
     if bad.height:
         at = f"row {bad['_row'][0]}, " if "_row" in bad.columns else ""

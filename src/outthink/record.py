@@ -1,0 +1,183 @@
+"""Recording: a run whose product is a pool. Samples are taken once, resumably, and kept for every later question.
+
+What a pool is lives in `outthink.evaluation`; asking it is `outthink eval --pool`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from outthink.api import run_anywhere
+from outthink.core.backend import Backend
+from outthink.core.budget import Budget
+from outthink.core.errors import BadInput, InternalError
+from outthink.core.logprobs import LogprobNeed
+from outthink.core.operation import EventKind
+from outthink.core.problem import Problem
+from outthink.core.run import Run
+from outthink.core.selection import Result, Selection
+from outthink.core.strategy import strategy
+from outthink.core.task import Task
+from outthink.evaluation.combine import merged, renumbered
+from outthink.evaluation.description import require_stated
+from outthink.evaluation.export import export
+from outthink.evaluation.pool import Pool
+from outthink.problems import Problems, load
+from outthink.runtime.spec import RunSpec
+from outthink.session import DEFAULT_TASK, Session
+
+
+@strategy("record")
+async def samples_of(run: Run, problem: Problem, n: int = 1, every: int | None = None) -> Selection:
+    """n samples, chosen among by nobody; with `every`, streamed, so that what they had said every so many tokens is kept."""
+    if every is None:
+        await run.generate(problem, n)
+        return Selection(None)
+    under_way = dict.fromkeys([await run.start(problem, every=every) for _ in range(n)])
+    while under_way:
+        event = await run.next(under_way)
+        if event.kind is not EventKind.PARTIAL:
+            del under_way[event.handle]
+    return Selection(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What a recording came to: samples that were added, how many of them failed, and all that the pool holds now."""
+
+    pool: Path
+    added: int
+    failed: int
+    held: int
+
+
+async def record_async(
+    problems: str | Path | Problems | Iterable[Problem | str],
+    pool: str | Path,
+    *,
+    samples: int,
+    model: str | Path | Backend = "embedded",
+    task: str | Task = DEFAULT_TASK,
+    provenance: str | None = None,
+    licence: str | None = None,
+    logprobs: int | None = None,
+    arrays: bool = False,
+    every: int | None = None,
+    journal: str | Path | None = None,
+    notes: Mapping[str, Any] | None = None,
+    progress: Callable[[int, int, Result], None] | None = None,
+    **session: Any,
+) -> Recording:
+    """Record until the pool holds `samples` of each problem by this model; what it holds already is not asked for again.
+
+    provenance, licence: what the pool says of itself; required for a new one
+    logprobs: alternatives per token that the summaries are made of; 0: of the chosen tokens only; None: none are asked for
+    arrays:   keep the log-probabilities of every token too
+    every:    keep what each sample had said every so many tokens (the model must stream)
+    journal:  the file that makes it resumable; None: beside the pool, and deleted at the end
+    progress: called after each problem with (problems done, problems in all, its result)
+
+    Raises BadInput, also where the pool asks something else under the same id, and what `Session` raises.
+    """
+    target, asked = Path(pool), load(problems)
+    for name, number in (("samples", samples), ("every", 1 if every is None else every)):
+        if number < 1:
+            raise BadInput(f"is {number} and must be at least 1", where=name)
+    before = _before(target)
+    stated = {**(before.metadata if before else {}), **_given(provenance=provenance, licence=licence)}
+    require_stated(stated, f"pool {target}")
+    held = _held(before, asked)
+    need = None if logprobs is None and not arrays else LogprobNeed(logprobs or 0, arrays)
+    file = journal_of(target) if journal is None else Path(journal)
+    header = {"kind": "record", "problems": asked.fingerprint, "samples": samples, "every": every,
+              "logprobs": None if need is None else need.fields(), "held": _digest(held),
+              "counts": sorted({samples, *(samples - count for count in held.values() if count < samples)})}  # fmt: skip
+    opened = Session(model, task=task, journal=file, header=header, notes=notes, logprobs=need, **session)
+    async with opened:
+        have = {problem: count for (problem, of), count in held.items() if of == opened.model}
+        total = sum(have.get(problem.id, 0) < samples for problem in asked)
+
+        def specs() -> Iterator[RunSpec]:
+            for ordinal, problem in enumerate(asked):
+                first = have.get(problem.id, 0)
+                if first < samples:
+                    # The seed and the number of the first sample are part of the name, so that no key is ever used twice.
+                    name = f"record@{opened.seed}/{problem.id}/{first}"
+                    given = {"n": samples - first, "every": every}
+                    yield RunSpec(name, samples_of.name, problem, Budget(), given, opened.seed, ordinal)
+
+        done = 0
+        async for _, result in opened.runs(specs(), strategies=[samples_of]):
+            done += 1
+            if progress is not None:
+                progress(done, total, result)
+    if before is not None and not total:
+        _remove(file, journal)
+        return Recording(target, 0, 0, before.frame.height)
+    recorded = await _written(file, target, before, opened.task, asked, stated)
+    _remove(file, journal)
+    return recorded
+
+
+def record(problems: str | Path | Problems | Iterable[Problem | str], pool: str | Path, **settings: Any) -> Recording:
+    """`record_async` for code that isn't async; works inside a running event loop (a notebook) too."""
+    return run_anywhere(record_async(problems, pool, **settings))
+
+
+async def _written(
+    journal: Path, target: Path, before: Pool | None, task: Task, asked: Iterable[Problem], stated: Mapping[str, str]
+) -> Recording:
+    new = target.with_name(f".{target.name}.new")
+    try:
+        found = await export(journal, new, task, asked, {**stated, "task": task.name})
+        if found.left_out:
+            raise InternalError(f"{found.left_out} recorded samples were not recognised; they are in {journal}")
+        added = renumbered(Pool.read(new))
+    finally:
+        new.unlink(missing_ok=True)
+    whole = merged([added] if before is None else [before, added], target.stem)
+    whole.write(target)
+    return Recording(target, added.frame.height, added.frame["failed"].count(), whole.frame.height)
+
+
+def journal_of(pool: Path) -> Path:
+    """Where a recording is kept until all of it is in the pool."""
+    return pool.with_name(f"{pool.name}.journal.db")
+
+
+def _remove(file: Path, named: str | Path | None) -> None:
+    """Delete a journal that nobody named: all that it holds is in the pool."""
+    if named is None:
+        for end in ("", "-wal", "-shm", ".lock"):
+            file.with_name(file.name + end).unlink(missing_ok=True)
+
+
+def _before(pool: Path) -> Pool | None:
+    return Pool.read(pool) if pool.exists() else None
+
+
+def _held(pool: Pool | None, asked: Problems) -> Counter[tuple[str, str]]:
+    """How many samples the pool holds of each problem and model. Raises BadInput where it asks something else under an id."""
+    if pool is None:
+        return Counter()
+    known = {problem.id: problem.text for problem in pool.problems}
+    for problem in asked:
+        if known.get(problem.id, problem.text) != problem.text:
+            raise BadInput(
+                f"holds another problem under the id {problem.id!r}; record these into a new pool", where=f"pool {pool.name}"
+            )
+    return Counter({(problem, model): n for problem, model, n in pool.frame.group_by("problem_id", "model").len().iter_rows()})
+
+
+def _digest(held: Mapping[tuple[str, str], int]) -> str:
+    return hashlib.blake2b(json.dumps(sorted(held.items())).encode(), digest_size=8).hexdigest() if held else ""
+
+
+def _given(**values: str | None) -> dict[str, str]:
+    return {name: value for name, value in values.items() if value is not None}

@@ -1,0 +1,162 @@
+"""`outthink pool`: what it says, puts together, takes apart and hands over."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from outthink.core.logprobs import Logprobs
+from outthink.evaluation.pool import Pool
+from outthink.evaluation.write import write_pool
+from tests.cli.conftest import Outthink
+
+STATED = {"provenance": "a test", "licence": "CC0-1.0"}
+
+
+def row(problem: str, index: int, text: str = "4", **more: Any) -> dict[str, Any]:
+    answer = {"text": text, "answer": text, "answer_class": text, "correct": text == "4"}
+    return {"problem_id": problem, "problem": f"{problem}?", "gold": "4", "model": "m", "sample_index": index,
+            "completion_tokens": 8, **answer, **more}  # fmt: skip
+
+
+def written(name: str, *rows: dict[str, Any], **metadata: str) -> str:
+    write_pool(name, rows, {**STATED, **metadata})
+    return name
+
+
+def test_describe(outthink: Outthink) -> None:
+    pool = written("a.parquet", row("p", 0), row("p", 1, "5"), row("p", 2, "5", correct=True), row("q", 0))
+    found = outthink("pool", "describe", pool, "--json").document
+    assert (found["problems"], found["samples"], found["samples_each"]) == (2, 4, [1, 3])
+    assert (found["graded"], found["right"], found["conflicts"], found["completion_tokens"]) == (4, 3, 1, 32)
+    assert "a: 2 problems, 1 to 3 samples each, 4 in all" in outthink("pool", "describe", pool).out
+
+
+def test_validate(outthink: Outthink) -> None:
+    assert outthink("pool", "validate", written("a.parquet", row("p", 0, key="k"))).code == 0
+    write_pool("b.parquet", [row("p", 0)], {"provenance": "a test"})
+    assert "state its licence" in outthink("pool", "validate", "a.parquet", "b.parquet").err
+    assert (
+        "key 'k' was there before"
+        in outthink("pool", "validate", written("c.parquet", row("p", 0, key="k"), row("p", 1, key="k"))).err
+    )
+
+
+def test_merge_takes_the_same_sample_once(outthink: Outthink) -> None:
+    one = written("a.parquet", row("p", 0, key="k0"), row("p", 1, key="k1"), alternatives="20")
+    two = written(
+        "b.parquet", row("p", 0, key="k1"), row("p", 1, "5", key="k1"), row("q", 0, key="k9"), licence="MIT", alternatives="5"
+    )
+    assert outthink("pool", "merge", one, two, "--to", "c.parquet", "--json").document == {
+        "pool": "c.parquet", "samples": 4, "met_again": 1,
+    }  # fmt: skip
+    pool = Pool.read("c.parquet")
+    assert sorted(pool.frame.select("problem_id", "sample_index", "key", "text").rows()) == [
+        ("p", 0, "k0", "4"), ("p", 1, "k1", "4"), ("p", 2, "k1", "5"), ("q", 0, "k9", "4"),
+    ]  # fmt: skip
+    assert dict(pool.metadata) == {"provenance": "a test", "licence": "CC0-1.0; MIT", "alternatives": "5"}
+    other = written("d.parquet", {**row("p", 0), "problem": "another?"})
+    refused = outthink("pool", "merge", one, other, "--to", "e.parquet")
+    assert (refused.code, Path("e.parquet").exists()) == (2, False)
+    assert "two problems" in refused.err
+
+
+def test_filter(outthink: Outthink) -> None:
+    rows = [row("p", 0), row("p", 1, finish="length"), row("p", 2), row("q", 0, model="n", language="de", correct=None)]
+    pool = written("a.parquet", *rows)
+
+    def kept(*words: str) -> list[tuple[str, int]]:
+        said = outthink("pool", "filter", pool, "--to", "b.parquet", *words)
+        assert said.code == 0, said.err
+        return Pool.read("b.parquet").frame.select("problem_id", "sample_index").rows()
+
+    assert kept("--model", "n") == kept("--problem", "q") == kept("--language", "de") == [("q", 0)]
+    assert kept("--samples", "1") == [("p", 0), ("q", 0)]
+    assert kept("--whole", "--graded") == [("p", 0), ("p", 2)]
+    assert kept("--no-texts") == [(each["problem_id"], each["sample_index"]) for each in rows]
+    assert Pool.read("b.parquet").frame["text"].null_count() == 4
+    assert "no model 'x'" in outthink("pool", "filter", pool, "--to", "c.parquet", "--model", "x").err
+
+
+def test_what_is_exported_is_imported_again(outthink: Outthink) -> None:
+    from array import array
+
+    arrays = Logprobs(array("f", [-0.5, -1.0]), array("f", [-0.5, -3.0, -1.0, -2.0]), 2)
+    more = {
+        "token_logprobs": arrays.chosen.tolist(),
+        "top_logprobs": arrays.top.tolist(),
+        "step_scores": [0.5, None],
+        "prefix_ends": [1],
+        "prefix_tokens": [4],
+        "language": "de",
+        "sampling": '{"temperature": 0.7}',
+        "temperature": 0.7,
+    }
+    pool = written("a.parquet", row("p", 0, **more), row("p", 1, "5"))
+    assert outthink("pool", "export", pool, "--to", "a.jsonl").code == 0
+    assert outthink("pool", "import", "a.jsonl", "--to", "b.parquet", "--licence", "CC0-1.0").code == 0
+    assert Pool.read("b.parquet").frame.equals(Pool.read("a.parquet").frame)
+    assert "holds no lists" in outthink("pool", "export", pool, "--to", "a.csv").err
+    assert outthink("pool", "export", pool, "--to", "a.csv", "--columns", "problem_id,answer").code == 0
+    assert Path("a.csv").read_text().splitlines() == ["problem_id,answer", "p,4", "p,5"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "says"),
+    [
+        ({"prefix_ends": [1]}, "as many as prefix_tokens"),
+        ({"prefix_ends": [1, 0], "prefix_tokens": [1, 2]}, "rising"),
+        ({"prefix_ends": [9], "prefix_tokens": [1]}, "within the text"),
+        ({"prefix_ends": [1], "prefix_tokens": [99]}, "at most completion_tokens"),
+        ({"token_logprobs": [-1.0, -1.0], "top_logprobs": [-1.0, -2.0, -3.0]}, "as many for each token"),
+        ({"top_logprobs": [-1.0]}, "null without token_logprobs"),
+    ],
+)
+def test_lists_that_cannot_be_right_are_refused(outthink: Outthink, bad: dict[str, Any], says: str) -> None:
+    from outthink.core.errors import BadInput
+
+    with pytest.raises(BadInput, match=says):
+        written("a.parquet", row("p", 0), row("p", 1, **bad))
+
+
+def test_a_journal_is_imported(outthink: Outthink, model: str, problems: Path) -> None:
+    said = outthink(
+        "eval", str(problems), "--model", model, "--budgets", "2 samples", "--strategies", "majority", "--journal", "j.db"
+    )
+    assert said.code == 0, said.err
+    words = ("pool", "import", "j.db", "--to", "p.parquet", "--licence", "CC0-1.0")
+    assert "give its --task and its --problems" in outthink(*words).err
+    made = outthink(*words, "--task", "math", "--problems", str(problems), "--json").document
+    assert made == {"pool": "p.parquet", "format": "journal", "samples": 12, "left_out": 0}
+
+
+def test_a_pool_answers_strategies_and_budgets_of_every_kind(outthink: Outthink) -> None:
+    rows = [
+        row(
+            f"p{at}",
+            index,
+            "4" if index % 3 else "5",
+            completion_tokens=10 * (index + 1),
+            prompt_tokens=3,
+            seconds=float(index + 1),
+        )
+        for at in range(4)
+        for index in range(8)
+    ]
+    pool = written("a.parquet", *rows)
+
+    def said(budget: str, *words: str) -> Any:
+        found = outthink("eval", "--pool", pool, "--budgets", budget, "--json", "--strategies", *(words or ("majority",)))
+        assert found.code in (0, 1), found.err
+        (only,) = json.loads(found.out)["rows"]
+        return only
+
+    assert said("8 samples")["accuracy"] == 1.0
+    assert said("100 completion tokens")["completion_tokens"] <= 100
+    first = said("8 samples", "first_finish")
+    assert first["completion_tokens"] == 8 * 10, "all decode ten tokens a second until the shortest, of ten, has ended"
+    hasty = said("2.5 s", "majority", "--param", "n=8")
+    assert hasty["samples"] == 2, "two of the eight had ended by then"
