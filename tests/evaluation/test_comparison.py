@@ -60,6 +60,12 @@ def test_tokens_are_equal_only_where_they_are_known() -> None:
         compare(rows, "a", "b", equal="usd")
 
 
+@pytest.mark.parametrize("at", [0, -1, float("nan"), float("inf")])
+def test_a_spending_is_a_number_above_nothing(at: float) -> None:
+    with pytest.raises(BadInput, match="above 0"):
+        compare([row("a", 1, [1, 0]), row("b", 1, [1, 1])], "a", "b", at=at)
+
+
 def test_an_oracle_is_named() -> None:
     assert "b: an oracle" in str(compare([row("a", 1, [1, 0]), row("b", 1, [1, 1], oracle=True)], "a", "b"))
 

@@ -5,6 +5,7 @@ Between two budgets a strategy is a mixture of both: of every problem so much of
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -86,6 +87,8 @@ def compare(
     for name in (first, second):
         if name not in (known := {str(row.get("strategy")) for row in rows}):
             raise UnknownName("strategy of this evaluation", name, known)
+    if at is not None and not 0 < at < math.inf:
+        raise BadInput(f"is {at:g} and must be above 0", where="at")
     if equal and equal not in EQUAL:
         raise UnknownName("spending", equal, EQUAL)
     both = [row for row in rows if row["strategy"] in (first, second)]

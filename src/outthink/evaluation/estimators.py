@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -82,18 +83,32 @@ def best_at_k(scores: ArrayLike, values: ArrayLike, k: int) -> float:
 
     scores: (n,), NaN for a sample that can't be chosen;  values: (n,), such as whether each is right
 
-    The sum over ranks of v C(i-1, k-1) / C(n, k), in blocks of equal scores whose values are averaged. Raises BadInput for k
-    outside 1..n.
+    Equal scores share their mean value. Raises BadInput for k outside 1..n.
     """
+    return float(best_curve(scores, values, [k])[0])
+
+
+def best_curve(scores: ArrayLike, values: ArrayLike, ks: Sequence[int]) -> Floats:
+    """(J,) the same at each of ks: the sum over ranks, from the worst, of v C(i-1, k-1) / C(n, k)."""
     score, value = np.asarray(scores, dtype=np.float64), np.asarray(values, dtype=np.float64)
-    if score.shape != value.shape or score.ndim != 1 or not 1 <= k <= len(score):
-        raise BadInput(f"k is {k} and must be 1 to {score.size}, with a score and a value for each sample", where="best_at_k")
-    n, expected, below = len(score), 0.0, int(np.isnan(score).sum())
-    all_ways = math.comb(n, k)
-    for level in np.unique(score[~np.isnan(score)]):
-        block = score == level
-        upto = below + int(block.sum())
-        # the best of k is in this block: all k are at or below it, and not all below it
-        expected += float(value[block].mean()) * ((math.comb(upto, k) - math.comb(below, k)) / all_ways)
-        below = upto
-    return min(expected, float(value.max()))  # rounding
+    if score.shape != value.shape or score.ndim != 1 or not all(1 <= k <= len(score) for k in ks):
+        raise BadInput(f"k must be 1 to {score.size}, with a score and a value for each sample", where="best_at_k")
+    chosen = ~np.isnan(score)
+    levels = np.zeros(len(score), dtype=np.intp)  # 0: can't be chosen
+    levels[chosen] = np.unique(score[chosen], return_inverse=True)[1] + 1
+    counts = np.bincount(levels)
+    shared = np.bincount(levels, value) / np.maximum(counts, 1)
+    shared[0] = 0.0
+    by_rank = np.repeat(shared, counts)
+    return np.asarray([min(float(_rank_weights(len(score), k) @ by_rank), float(by_rank.max())) for k in ks])  # rounding
+
+
+@lru_cache(maxsize=64)
+def _rank_weights(n: int, k: int) -> Floats:
+    """(n,) chance that the i-th worst of n is the best of k of them."""
+    weights, chance = np.zeros(n), k / n
+    for i in range(n - 1, k - 2, -1):  # from the best down
+        weights[i] = chance
+        chance *= (i - k + 1) / max(i, 1)
+    weights.setflags(write=False)
+    return weights

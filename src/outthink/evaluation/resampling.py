@@ -1,7 +1,6 @@
 """Two-level resamples of recorded samples: problems first, then an ordered subset of each one's samples, shared by all n.
 
 They say how far a run of n samples on as many problems may fall from its expectation: other problems, other samples.
-Exact expectations are `outthink.evaluation.estimators`'s.
 
 Every draw has an order of its own, yet few are drawn: one bank of random orders serves all problems, each after a random
 renaming of its samples. An order after an independent uniform renaming is uniform, and any two such are independent, so
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from outthink.core.errors import BadInput
-from outthink.evaluation.estimators import Floats
+from outthink.evaluation.estimators import Floats, best_curve, pass_at_k
 from outthink.evaluation.intervals import Interval, wilson
 from outthink.evaluation.prefixes import ORACLE, Orders, credit_of_prefixes
 from outthink.evaluation.problem_samples import ProblemSamples
@@ -34,7 +33,8 @@ class Resampled:
 
     ns:       numbers of samples, ascending
     problems: how many problems a resample draws, with replacement
-    values:   by selector, (J,) mean credit over problems and all their orders
+    values:   by selector, (J,) mean credit over problems: exact for the best score and the oracle, and for votes over all orders
+              that were drawn, about as many per problem as there are resamples
     means:    by selector, (J, R) mean credit of each resample
     """
 
@@ -106,7 +106,25 @@ def resample(
             sums.append(np.sum([part for part, _ in parts], axis=0))
             values += np.sum([mean for _, mean in parts], axis=0) * (size / resamples / len(problems))
     means = np.concatenate(sums, axis=2) / len(problems)
+    values[names.index(ORACLE)] = _coverage(problems, ordered)
+    if scored:
+        values[names.index("best_of_n")] = _best(problems, ordered)
     return Resampled(ordered, len(problems), dict(zip(names, values, strict=True)), dict(zip(names, means, strict=True)))
+
+
+def _coverage(problems: Sequence[ProblemSamples], ns: Sequence[int]) -> Floats:
+    """(J,) mean pass@n, exactly."""
+    samples, right = [each.n for each in problems], [int(each.right.sum()) for each in problems]
+    return np.asarray([pass_at_k(samples, right, n).mean() for n in ns])
+
+
+def _best(problems: Sequence[ProblemSamples], ns: Sequence[int]) -> Floats:
+    """(J,) mean best-of-n, exactly."""
+    found = np.zeros(len(ns))
+    for each in problems:
+        assert each.scores is not None
+        found += best_curve(np.where(each.classes < 0, np.nan, each.scores), each.right, ns)
+    return found / len(problems)
 
 
 def _bank(rng: np.random.Generator, sizes: set[int], ns: Sequence[int], orders: int) -> dict[int, Orders]:

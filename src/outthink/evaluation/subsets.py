@@ -13,29 +13,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from outthink.core.errors import BadInput
-from outthink.evaluation.estimators import Floats
-
-
-def rank_weights(n: int, k: int) -> Floats:
-    """(n,) chance that the i-th smallest of n is the largest of k of them: C(i-1, k-1) / C(n, k) for i = 1 ... n.
-
-    Raises BadInput unless 1 <= k <= n.
-    """
-    if not 1 <= k <= n:
-        raise BadInput(f"k is {k} and must be between 1 and {n}", where="subsets")
-    # from the largest down: each has the chance of the one before, less that one's chance to be among the k - 1 others
-    weights = np.zeros(n)
-    chance = k / n
-    for i in range(n - 1, k - 2, -1):
-        weights[i] = chance
-        chance *= (i - k + 1) / i if i else 0.0
-    return weights
+from outthink.evaluation.estimators import best_at_k
 
 
 def best_of(values: ArrayLike, k: int) -> float:
     """Expected largest of k of the values: with correctness as values what a perfect verifier gives, pass@k."""
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    return float(rank_weights(len(ordered), k) @ ordered)
+    return best_at_k(values, values, k)
 
 
 def worst_of(values: ArrayLike, k: int) -> float:
