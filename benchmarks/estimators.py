@@ -33,7 +33,7 @@ def made(problems: int, samples: int, classes: int) -> list[ProblemSamples]:
         chance = rng.beta(0.7, 0.7)
         wrong = rng.dirichlet(np.full(classes - 1, 0.5)) * (1 - chance)
         drawn = rng.choice(classes, samples, p=[chance, *wrong])
-        scores = np.clip(rng.normal(0.5 + 0.15 * (drawn == 0), 0.2), 0, 1)
+        scores = 1 / (1 + np.exp(-rng.normal(0.8 * (drawn == 0), 1)))
         drawn[rng.random(samples) < 0.05] = -1
         found.append(ProblemSamples.of(drawn, drawn == 0, weights=scores, scores=scores))
     return found

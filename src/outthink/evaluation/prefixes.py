@@ -140,5 +140,9 @@ class _Drawn:
 
     def _shared(self, tied: NDArray[np.bool_]) -> Floats:
         """(G, M): how far the tied classes (G, C, M) are right on average; 0 where there is none."""
-        shares = np.stack([self._class_right, np.ones(len(self._class_right))]) @ tied
-        return np.asarray(shares[:, 0] / np.maximum(shares[:, 1], 1), dtype=np.float64)
+        narrow = np.uint8 if tied.shape[1] < 1 << 8 else np.uint32  # bytes are summed many at a time
+        classes = tied.view(np.uint8).sum(axis=1, dtype=narrow)
+        hits = np.zeros(classes.shape)
+        for at in np.nonzero(self._class_right)[0]:  # most often one
+            hits += self._class_right[at] * tied[:, at]
+        return np.asarray(hits / np.maximum(classes, 1), dtype=np.float64)
