@@ -135,7 +135,7 @@ async def _written(
 ) -> Recording:
     new = target.with_name(f".{target.name}.new")
     try:
-        found = await export(journal, new, task, asked, {**stated, "task": task.name})
+        found = await export(journal, new, task, asked, stated)
         if found.left_out:
             raise InternalError(f"{found.left_out} recorded samples were not recognised; they are in {journal}")
         added = renumbered(Pool.read(new))

@@ -39,6 +39,8 @@ def test_a_pool_grows_without_asking_again(outthink: Outthink, model: str, probl
     assert row["mean_logprob"] == pytest.approx(sum(row["token_logprobs"]) / row["completion_tokens"], rel=1e-2)
     assert all(ends for ends in pool.frame.filter(pl.col("completion_tokens") > 8)["prefix_ends"].to_list())
     assert outthink("pool", "validate", "p.parquet").code == 0
+    asked = outthink("eval", "--pool", "p.parquet", "--budgets", "1,5 samples", "--strategies", "majority")
+    assert (asked.code, "Traceback" in asked.err) == (0, False), "the recording says its task, which asks the same prompts"
 
 
 def test_a_stopped_recording_goes_on(

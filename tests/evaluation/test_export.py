@@ -51,7 +51,12 @@ def simulated(**how: Any) -> SimulatedBackend:
 
 async def test_a_replay_of_everything_is_the_run_itself(tmp_path: Path) -> None:
     pool, live = await recorded(tmp_path, simulated(), logprobs=LogprobNeed(top=5))
-    assert dict(pool.metadata) == {"alternatives": "5", "licence": "CC0", "provenance": "recorded with simulated"}
+    assert dict(pool.metadata) == {
+        "alternatives": "5",
+        "licence": "CC0",
+        "provenance": "recorded with simulated",
+        "task": WORLD.task.name,
+    }
     assert pool.problems == tuple(WORLD.problems)
     assert pool.frame["sample_index"].to_list().count(0) == 3
     assert pool.frame["self_certainty"].null_count() == 0

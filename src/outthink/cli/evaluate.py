@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from outthink.core.errors import BadInput
 
 if TYPE_CHECKING:
     from outthink.core.selection import Result
+    from outthink.core.task import Task
+    from outthink.evaluation.pool import Pool
     from outthink.report.evaluation import Evaluation
 
 
@@ -56,6 +59,7 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
     codes: Counter[Exit] = Counter()
     source = source_of(given)
     names = [name.strip() for name in given["strategies"].split(",")]
+    folder = None if given["report"] is None else report_folder(given["report"])
     with recording("eval", given, output) as record, Progress("evaluating", unit="runs") as progress:
 
         def told(done: int, total: int, result: Result) -> None:
@@ -76,10 +80,10 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
         )
         code = _code_of(codes)
         record.keep = code is not Exit.OK
+        if folder is not None:  # while the journal is there: a full disk must not cost what was paid for
+            write(evaluation, folder)
     if record.keep:
         note(f"not every run has an answer; what was recorded is kept in {record.path}")
-    if given["report"]:
-        write(evaluation, Path(given["report"]))
     if output.as_json:
         output.show(json.loads(evaluation.to_json()), "")
     else:
@@ -113,16 +117,38 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
     pool = Pool.read(given["pool"])
     if given["model"] is not None:
         pool = pool.of(given["model"])
-    settings["task"] = RecordedTask(pool)
+    settings["task"] = RecordedTask(pool, _task_of(pool, given["task"]))
     settings["verifier"] = given["verifier"] or RecordedScores()
     backend = pool.backend(seed=given["seed"], sleep=True, prices=settings.pop("prices", None))
     return {"problems": pool.problems[: given["limit"]], "model": backend, **settings}
 
 
-def write(evaluation: Evaluation, folder: Path) -> None:
-    """The report, the picture and the figures, in a folder that is made if it is missing."""
+def report_folder(name: str) -> Path:
+    """The folder of the report, made if it is missing. Raises BadInput before anything is spent."""
+    folder = Path(name)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"can't be made: {error.strerror}", where=f"--report {folder}") from None
+    if not os.access(folder, os.W_OK):
+        raise BadInput("can't be written to", where=f"--report {folder}")
+    return folder
+
+
+def _task_of(pool: Pool, named: str) -> Task | None:
+    """The task that gives the prompts again: the one that is named, or else the recording's own; None: there is none."""
+    from outthink import tasks
+    from outthink.session import DEFAULT_TASK
+
+    own = pool.metadata.get("task", "")
+    if named != DEFAULT_TASK:
+        return tasks.load(named)
+    return tasks.load(own) if own in tasks.names() else None
+
+
+def write(evaluation: Evaluation, folder: Path) -> None:
+    """The report, the picture and the figures, in a folder that is there."""
+    try:
         (folder / "evaluation.json").write_text(evaluation.to_json() + "\n", encoding="utf-8")
     except OSError as error:
         raise BadInput(f"can't be written: {error.strerror}", where=f"--report {folder}") from None

@@ -72,7 +72,7 @@ async def export(
     asked = {problem.id: _asked(problem, task, settings, counts) for problem in problems}
     common = {"model": header["model"], "temperature": settings.temperature, "sampling": json.dumps(settings.fields())}
     found, rows, partials = Exported(), _with_prompts(read_rows(journal)), _partials(journal)
-    with PoolWriter(pool, {"provenance": f"recorded with {header['model']}", **(metadata or {})}) as writer:
+    with PoolWriter(pool, {"provenance": f"recorded with {header['model']}", "task": task.name, **(metadata or {})}) as writer:
         while batch := list(islice(rows, AT_ONCE)):
             chosen = []
             for run, row in batch:
