@@ -49,12 +49,13 @@ def test_listing_imports_nothing() -> None:
         (catalogue.strategy, "majorty", UnknownName, "did you mean majority"),
         (catalogue.strategy, "parallel", UnknownName, "no strategy"),
         (catalogue.strategy, "os:path", BadInput, "not made by @strategy"),
+        (catalogue.strategy, None, BadInput, "it is a NoneType, not made by @strategy"),
         (catalogue.strategy, "no_such_package:x", BadInput, "can't be loaded"),
         (catalogue.verifier, "exakt", UnknownName, "did you mean exact"),
         (catalogue.verifier, "os:sep", BadInput, "a verifier has"),
     ],
 )
-def test_what_is_not_there_is_said(find: object, name: str, error: type[Exception], words: str) -> None:
+def test_what_is_not_there_is_said(find: object, name: object, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         find(name)  # type: ignore[operator]
 

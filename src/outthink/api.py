@@ -76,8 +76,8 @@ def solve(problem: Problem | str, **settings: Any) -> Result:
 async def evaluate_async(
     problems: Iterable[Problem | str],
     *,
-    strategies: Sequence[str | Strategy] = ("single", "majority"),
-    budgets: Sequence[Budget | str | int] = ("1 sample", "2 samples", "4 samples", "8 samples"),
+    strategies: Sequence[str | Strategy] | str | Strategy = ("single", "majority"),
+    budgets: Sequence[Budget | str | int] | Budget | str | int = ("1 sample", "2 samples", "4 samples", "8 samples"),
     model: str | Path | Backend = "embedded",
     task: str | Task = DEFAULT_TASK,
     verifier: str | Verifier | None = None,
@@ -103,10 +103,13 @@ async def evaluate_async(
     from outthink.report.evaluation import Evaluation
 
     loaded = load(problems)
-    found = [catalogue.strategy(each) for each in strategies]
-    limits = [Budget.of(budget) for budget in budgets]
+    found = [catalogue.strategy(each) for each in _listed(strategies)]
+    limits = [Budget.of(budget) for budget in _listed(budgets)]
     if not found or not limits or replicates < 1:
         raise BadInput("give at least one strategy, one budget and one replicate", where="evaluate")
+    for what, named in (("strategy", [each.name for each in found]), ("budget", [str(limit) for limit in limits])):
+        if twice := [name for name in dict.fromkeys(named) if named.count(name) > 1]:
+            raise BadInput(f"the {what} {twice[0]!r} is given twice", where="evaluate")
     given = {name.replace("-", "_"): dict(values) for name, values in (parameters or {}).items()}
     plans = [(each, plan) for each in found for plan in run_budgets(limits, curve=each.curve)]
     header = {
@@ -200,6 +203,11 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
         from uvloop import new_event_loop as make
     with asyncio.Runner(loop_factory=make) as runner:
         return runner.run(main)
+
+
+def _listed(given: Any) -> Sequence[Any]:
+    """Several, or a single one that stands without brackets: a text is no sequence of letters."""
+    return [given] if isinstance(given, (str, int, Budget, Strategy)) else list(given)
 
 
 def _needs(strategies: Sequence[Strategy], name: str) -> frozenset[str]:

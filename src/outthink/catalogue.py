@@ -43,9 +43,9 @@ def strategy(name: str | Strategy) -> Strategy:
     """The strategy of that name (a strategy itself is returned as it is). Raises UnknownName; BadInput where it can't be had."""
     if isinstance(name, Strategy):
         return name
-    found = _find("strategy", name)
+    found = _find("strategy", name) if isinstance(name, str) else name
     if not isinstance(found, Strategy):
-        raise BadInput(f"it is a {type(found).__name__}, not made by @strategy", where=f"strategy {name}")
+        raise BadInput(f'it is a {type(found).__name__}, not made by @strategy("name")', where=f"strategy {name}")
     return found
 
 

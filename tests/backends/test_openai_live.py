@@ -174,6 +174,7 @@ async def test_nobody_there_is_refused_and_says_where() -> None:
     with pytest.raises(Refused, match="no connection to http://127") as raised:
         await backend.open()
     assert raised.value.overloaded
+    assert "ssl" not in str(raised.value)
     await backend.close()
 
 

@@ -85,6 +85,8 @@ def test_json_and_standard_input_and_resume(
         (["problems.jsonl", "--strategies", "single,majorty"], "did you mean majority"),
         (["problems.jsonl", "--column", "gold=answr"], "answr"),
         (["problems.jsonl", "--budgets", "lots"], "'lots' is not understood"),
+        (["problems.jsonl", "--strategies", "single,single"], "the strategy 'single' is given twice"),
+        (["problems.jsonl", "--budgets", "1,1 samples"], "the budget '1 sample' is given twice"),
     ],
 )
 def test_what_cannot_be_used_is_refused(outthink: Outthink, model: str, problems: Path, words: list[str], message: str) -> None:
@@ -103,6 +105,24 @@ def test_runs_without_an_answer_are_code_1_and_their_journal_is_kept(
     assert "100.0%" in said.out
     assert len(kept) == 1
     assert str(kept[0]) in said.err
+
+
+def test_a_report_that_cannot_be_made_is_refused_before_anything_is_spent(
+    outthink: Outthink, model: str, problems: Path, server: FakeServerProcess
+) -> None:
+    asked = len(server.entries())
+    for name in ("/dev/null/report", str(problems)):
+        said = outthink("eval", str(problems), "--model", model, "--report", name)
+        assert said.code == 2
+    assert len(server.entries()) == asked
+
+
+def test_what_was_paid_for_is_kept_where_the_report_fails(outthink: Outthink, model: str, problems: Path, tmp_path: Path) -> None:
+    Path("out/plot.png").mkdir(parents=True)
+    said = outthink("eval", str(problems), "--model", model, "--budgets", "1", "--report", "out")
+    (kept,) = (tmp_path / "state").rglob("*.db")
+    assert said.code != 0
+    assert f"outthink resume {kept}" in said.err
 
 
 def test_recorded_samples_answer_without_a_model(outthink: Outthink) -> None:

@@ -88,6 +88,13 @@ def test_a_server_that_fails_for_good_is_code_4(outthink: Outthink) -> None:
     assert "context" in said.err
 
 
+def test_what_was_never_paid_for_is_not_kept(outthink: Outthink, server: FakeServerProcess, tmp_path: Path) -> None:
+    said = outthink("solve", PROBLEM, "--model", f"{server.url}#nobody")
+    assert said.code == 4
+    assert "resume" not in said.err
+    assert not left_over(tmp_path)
+
+
 def test_settings_come_from_the_file_and_a_flag_wins(outthink: Outthink, model: str) -> None:
     Path("outthink.toml").write_text(f'model = "{model}"\n[solve.param]\nn = 3\n')
     assert outthink("solve", PROBLEM, "--json").document["usage"]["samples"] == 3

@@ -118,6 +118,16 @@ async def test_a_journal_of_another_run_is_refused_by_field(tmp_path: Path, fiel
         pass  # the refusal gave the lock back
 
 
+async def test_a_refusal_names_the_one_setting_that_differs(tmp_path: Path) -> None:
+    header = {"sampling": {"generator": {"temperature": 0.7, "min_p": 0.0, "max_tokens": 8}}}
+    (journal := Journal(tmp_path / "run.db")).open(header)
+    journal.close()
+    header["sampling"]["generator"]["max_tokens"] = 16
+    with pytest.raises(JournalMismatch, match="its sampling generator max tokens is 8 and is now 16; ") as raised:
+        Journal(tmp_path / "run.db").open(header)
+    assert raised.value.field == "sampling"
+
+
 async def test_one_writer_at_a_time(tmp_path: Path) -> None:
     with opened(tmp_path / "j.db"), pytest.raises(JournalLocked, match="another process"), opened(tmp_path / "j.db"):
         pass

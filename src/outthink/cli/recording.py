@@ -63,11 +63,11 @@ def _make(folder: Path) -> None:
 
 
 def holds_samples(path: Path) -> bool:
-    """Whether a journal is there and anything was recorded in it."""
+    """Whether a journal is there and holds anything that was paid for."""
     from outthink.runtime.recorded import read_rows
 
     try:
-        return path.is_file() and any(True for _ in read_rows(path))
+        return path.is_file() and any(row.state == "ok" or row.usage.most_tokens for _, row in read_rows(path))
     except JournalError:
         return False  # the error that is under way says what is wrong with it
 

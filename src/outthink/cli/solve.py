@@ -49,7 +49,7 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
             given["problem"],
             model=given["model"],
             strategy=given["strategy"],
-            budget=given["budget"] or (None if "n" in chosen else DEFAULT_BUDGET),
+            budget=given["budget"] if given["budget"] is not None else None if "n" in chosen else DEFAULT_BUDGET,
             parameters=chosen,
             journal=record.path,
             notes=record.notes,

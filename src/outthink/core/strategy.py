@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from outthink.core.capability import Needs
-from outthink.core.errors import BadInput, InternalError, UnknownName
+from outthink.core.errors import BadInput, UnknownName
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
@@ -87,11 +87,13 @@ def strategy(
     races: bool = False,
     curve: bool = True,
 ) -> Callable[[Body], Strategy]:
-    """Make a strategy from an async function; see `Strategy` for the arguments."""
+    """Make a strategy from an async function; see `Strategy` for the arguments. Raises BadInput where it can't be one."""
+    if not isinstance(name, str):
+        raise BadInput('write @strategy("name"): it needs a name', where="@strategy")
 
     def made(body: Body) -> Strategy:
         if not inspect.iscoroutinefunction(body) or not inspect.getdoc(body):
-            raise InternalError(f"strategy {name} must be an async function with a docstring")
+            raise BadInput("it must be an async function with a docstring", where=f"strategy {name}")
         return Strategy(name, body, paper, title, frozenset(needs), frozenset(roles), races, curve)
 
     return made

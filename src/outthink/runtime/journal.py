@@ -242,11 +242,21 @@ def _move_wal(path: Path | None) -> None:
 
 
 def _difference(path: Path | None, name: str, old: object, new: object) -> str:
+    """Where two headers differ, down to the one setting; texts of problems are only known by a fingerprint."""
+    while isinstance(old, dict) and isinstance(new, dict):
+        at = next(each for each in sorted({*old, *new}) if old.get(each) != new.get(each))
+        if at not in old or at not in new:
+            break
+        name, old, new = f"{name} {at}", old[at], new[at]
+
     def short(value: object) -> str:
         text = json.dumps(value, ensure_ascii=False)
         return text if len(text) <= 80 else text[:77] + "..."
 
+    differs = f"its {name.replace('_', ' ')} is {short(old)} and is now {short(new)}"
+    if name == "problems":
+        differs = "its problems were others, or have changed since"
     return (
-        f"{path} belongs to another run: its {name.replace('_', ' ')} is {short(old)} and is now {short(new)}; "
+        f"{path} belongs to another run: {differs}; "
         "name another journal, or resume with what it was made with (`outthink resume`)"
     )

@@ -157,7 +157,7 @@ class Wire:
             case aiohttp.ClientSSLError():
                 return Permanent(f"no secure connection to {self.where}: {words}")
             case aiohttp.ClientConnectorError() | aiohttp.ConnectionTimeoutError():
-                return Refused(f"no connection to {self.where}: {words}", overloaded=True)
+                return Refused(f"no connection to {self.where}: {words.replace(' ssl:default', '')}", overloaded=True)
             case TimeoutError():
                 after = f"within {timeout:g} s" if timeout is not None else "in time"
                 return Lost(f"{self.where} did not answer {after}")
