@@ -113,7 +113,7 @@ def test_foreign_columns_are_mapped_and_short_floats_mean_what_they_say(tmp_path
     pool = Pool.read(path, columns=RECORDED_POOLS)
     assert set(pool.frame.columns) == set(SCHEMA)
     assert pool.samples("p")[0].completion_tokens == 7
-    assert RecordedTask(pool).sampling == {"temperature": 0.8}
+    assert RecordedTask(pool).sampling == {"max_tokens": 7, "temperature": 0.8}
     with pytest.raises(BadInput, match="no column 'nonsense'"):
         Pool.read(path, columns={"gold": "nonsense"})
 

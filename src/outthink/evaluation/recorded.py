@@ -28,7 +28,10 @@ class RecordedTask:
         pool.one_model()
         self.name = f"recorded {pool.name}"
         self._pool, self._task = pool, task
-        self.sampling: Mapping[str, Any] = _common_sampling(pool)
+        longest: Any = pool.frame["completion_tokens"].max()
+        # Where no limit was recorded, the default one must not cut what was: nothing recorded is longer than this.
+        limit = {"max_tokens": longest} if longest else {}
+        self.sampling: Mapping[str, Any] = {**limit, **_common_sampling(pool)}
         self._known: dict[str, tuple[dict[str, Answer], dict[str, bool]]] = {}
 
     def prompt(self, problem: Problem) -> Prompt:
