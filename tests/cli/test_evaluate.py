@@ -28,6 +28,7 @@ from tests.cli.conftest import Outthink
         ("16 samples, 20k tokens", ["16 samples, 20k tokens"]),
         ("1 sample; 16 samples, 20k tokens", ["1 sample", "16 samples, 20k tokens"]),
         ("$0.10", ["$0.10"]),
+        ("1;4", ["1 sample", "4 samples"]),
     ],
 )
 def test_budgets(text: str, expected: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 
@@ -64,6 +65,19 @@ def test_a_message_never_commands_the_terminal(capsys: pytest.CaptureFixture[str
 def test_help_documents_every_exit_code() -> None:
     text = app.get_help(click.Context(app))
     assert {int(code) for code in re.findall(r"^ +(\d+)  ", text, re.MULTILINE)} == set(EXIT_CODES) == set(Exit)
+
+
+def test_what_an_old_encoding_lacks_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+
+    @click.command()
+    def told() -> None:
+        print("0–16%")
+
+    monkeypatch.setattr("sys.argv", ["outthink"])
+    assert guarded(told) == 0
+    assert raw.getvalue() == b"0?16%\n"
 
 
 def test_with_json_a_failure_is_a_document_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

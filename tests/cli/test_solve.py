@@ -99,6 +99,10 @@ def test_settings_come_from_the_file_and_a_flag_wins(outthink: Outthink, model: 
     Path("outthink.toml").write_text(f'model = "{model}"\n[solve.param]\nn = 3\n')
     assert outthink("solve", PROBLEM, "--json").document["usage"]["samples"] == 3
     assert outthink("solve", PROBLEM, "--json", "--param", "n=2").document["usage"]["samples"] == 2
+    Path("budgets.toml").write_text(f'model = "{model}"\n[eval]\nbudgets = ["1 sample", "2 samples, 9k tokens", 4]\n')
+    Path("problems.txt").write_text(PROBLEM)
+    rows = outthink("--config", "budgets.toml", "eval", "problems.txt", "--strategies", "single", "--json").document["rows"]
+    assert [row["budget"] for row in rows] == ["1 sample", "2 samples, 9000 tokens", "4 samples"]
     Path("other.toml").write_text("stratgy = 'single'\n")
     said = outthink("--config", "other.toml", "solve", PROBLEM)
     assert said.code == 2

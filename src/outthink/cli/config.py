@@ -22,6 +22,8 @@ import click
 from outthink.core.errors import BadInput, UnknownName
 
 DEFAULT_FILE = Path("outthink.toml")
+_BETWEEN = {"budgets": ";"}
+"""What stands between the items of a flag whose items may hold commas."""
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -64,13 +66,13 @@ def _flags(command: click.Command) -> dict[str, click.Option]:
 
 
 def _value(value: Any, option: click.Option, where: str) -> Any:
-    """A TOML value as the option takes it: a table as `key=value` texts, a list as texts or, for one text, with commas."""
+    """A TOML value as the option takes it: a table as `key=value` texts, a list as texts or joined as the flag takes them."""
     match value:
         case bool() | int() | float() | str():
             return (value,) if option.multiple else value
         case Mapping() if option.multiple:
             return tuple(f"{key}={item if isinstance(item, str) else json.dumps(item)}" for key, item in value.items())
         case list() if all(isinstance(item, (str, int, float)) for item in value):
-            return tuple(map(str, value)) if option.multiple else ",".join(map(str, value))
+            return tuple(map(str, value)) if option.multiple else _BETWEEN.get(option.name or "", ",").join(map(str, value))
         case _:
             raise BadInput("must be a text, a number, true or false, a list of these, or (param) a table", where=where)

@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from enum import IntEnum
+from io import TextIOWrapper
 
 import click
 
@@ -52,6 +53,9 @@ def code_of(error: BaseException) -> Exit:
 def guarded(app: click.Command) -> int:
     """Run `app` and return its exit code; an error of ours is one message, its traceback only with OUTTHINK_DEBUG=1."""
     output = Output()
+    for stream in (sys.stdout, sys.stderr):  # a pipe in an old encoding shows ? and doesn't end a run that was paid for
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = app.main(standalone_mode=False, obj=output)
         sys.stdout.flush()

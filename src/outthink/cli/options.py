@@ -104,10 +104,14 @@ def sampling(texts: Sequence[str]) -> dict[str, Any]:
 
 def budgets(text: str) -> list[str]:
     """Several budgets: numbers that share their unit ("1,2,4 samples"), or whole budgets with semicolons between them."""
-    if found := _LADDER.match(text):
-        unit = (found[2] or " samples").strip()
-        return [f"{number.strip()} {unit}" for number in found[1].split(",")]
-    return [part.strip() for part in text.split(";")]
+    made: list[str] = []
+    for part in text.split(";"):
+        if found := _LADDER.match(part):
+            unit = (found[2] or " samples").strip()
+            made += [f"{number.strip()} {unit}" for number in found[1].split(",")]
+        else:
+            made.append(part.strip())
+    return made
 
 
 def parameters(texts: Sequence[str], strategies: Sequence[str]) -> dict[str, dict[str, Any]]:
