@@ -281,3 +281,10 @@ def test_errors_in_a_stream(name: bytes, event: object, code: int) -> None:
     with pytest.raises(ErrorEvent) as raised:
         StreamReader(request(), chat=True).read(Event(name, json.dumps(event).encode()))
     assert raised.value.code == code
+
+
+def test_hidden_reasoning_is_counted_as_it_streams() -> None:
+    reader = StreamReader(request(), chat=True)
+    event = {"choices": [{"index": 0, "delta": {"reasoning_content": "hmm"}}]}
+    deltas = [reader.read(Event(b"message", json.dumps(event).encode())) for _ in range(3)]
+    assert [delta and (delta.text, delta.tokens) for delta in deltas] == [("", 1)] * 3

@@ -71,8 +71,8 @@ class StreamReader:
         text, logprobs, some = self._delta(choices[0][1]) if choices else ("", None, False)
         before = self.tokens
         self._count(answer, logprobs, some)
-        if not text and logprobs is None:
-            return None
+        if not text and logprobs is None and self.tokens == before:
+            return None  # hidden reasoning is no text, but whoever leaves must know that it was paid
         return Delta(text, self.tokens - before, logprobs)
 
     def completion(self, cancelled: bool) -> Completion:
