@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -92,9 +93,13 @@ class Session:
         self._opened: list[Endpoint] = []
         self._endpoints = {"generator": generator}
         self._others: dict[str, Any] = {}
+        # One model may play several roles: it is opened once and has one limiter.
+        shared: dict[object, Endpoint] = {_identity(model): generator}
         for role, bound in (roles or {}).items():
             if isinstance(bound, (str, Path, Backend)):
-                self._endpoints[role] = Endpoint(backend_of(bound), self._ledger, retry=retry)
+                if (named := _identity(bound)) not in shared:
+                    shared[named] = Endpoint(backend_of(bound), self._ledger, retry=retry)
+                self._endpoints[role] = shared[named]
             else:
                 self._others[role] = bound
         verifiers = {} if verifier is None else {"verifier": catalogue.verifier(verifier)}
@@ -191,9 +196,12 @@ class Session:
         }
 
     async def _close(self) -> None:
-        try:
-            self._journal.close()
-        finally:
-            opened, self._opened = self._opened, []
+        opened, self._opened = self._opened, []
+        async with AsyncExitStack() as stack:  # one that can't be closed keeps no other open
             for endpoint in opened:
-                await endpoint.backend.close()
+                stack.push_async_callback(endpoint.backend.close)
+            self._journal.close()
+
+
+def _identity(model: str | Path | Backend) -> object:
+    return id(model) if isinstance(model, Backend) else str(model)

@@ -174,3 +174,30 @@ async def test_solve_works_inside_a_running_loop() -> None:
 
     with pytest.raises(KeyError, match="carried"):
         run_anywhere(fails())
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_a_model_of_several_roles_is_opened_once_and_all_are_closed(breaks: bool) -> None:
+    class Counted(SimulatedBackend):
+        opened = closed = 0
+
+        async def open(self) -> None:
+            self.opened += 1
+
+        async def close(self) -> None:
+            self.closed += 1
+            if breaks:
+                raise OSError("can't be closed")
+
+    one, other = Counted(WORLD), Counted(WORLD)
+
+    async def main() -> None:
+        async with session(one, roles={"judge": one, "critic": other, "planner": other}):
+            assert (one.opened, other.opened) == (1, 1)
+
+    if breaks:
+        with pytest.raises(OSError, match="can't be closed"):
+            run_virtually(main())
+    else:
+        run_virtually(main())
+    assert (one.closed, other.closed) == (1, 1)
