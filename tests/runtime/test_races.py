@@ -237,3 +237,33 @@ def test_places_among_samples_follow_the_program(tmp_path: Path) -> None:
     run(body, model=Placed(WORLD))
     assert sorted(seen) == [0, 1, 2, 3]
     assert seen[:3] == [0, 1, 2] or sorted(seen[:3]) == [0, 1, 2]
+
+
+def test_leaving_that_is_cut_short_leaves_nothing_behind() -> None:
+    class Slow(SimulatedBackend):
+        async def complete(self, request: Request) -> Completion:
+            return await super().complete(
+                replace(request, watch=lambda delta: bool(request.watch and request.watch(delta)) and False)
+            )
+
+    model = Slow(WORLD, pace=Pace(first=0.05, per_token=0.5))
+    left = asyncio.Event()
+
+    async def body(run: Run, problem: Problem) -> Selection:
+        begun = [await run.start(problem, every=1) for _ in range(5)]
+        await run.next(begun[:1])
+        left.set()
+        return chosen("done")
+
+    async def twice(session: Session) -> Result:
+        task = asyncio.create_task(session.solve(PROBLEM, written(body)))
+        await left.wait()
+        await asyncio.sleep(0.1)  # it is leaving its streams, which take their time
+        assert model.in_flight == 5
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert model.in_flight == 0
+        return await session.solve(WORLD.problems[1], written(body))
+
+    run(body, model=model, around=twice)

@@ -81,15 +81,18 @@ class Races:
 
     async def leave_all(self, *, record: bool) -> None:
         """The run is over. With `record` what was under way is final; without, a resume begins it again."""
-        for stream in self._streams.values():
+        streams = list(self._streams.values())
+        for stream in streams:
             stream.leaving = record  # all at once: while one says what it had, the others needn't go on
-        for stream in list(self._streams.values()):
-            if record:
+        try:
+            for stream in streams if record else ():
                 await self._leave(stream)
-            elif stream.task is not None:
-                stream.task.cancel()
-                await asyncio.gather(stream.task, return_exceptions=True)
-        self._streams.clear()
+        finally:  # leaving may be cut short itself: a second Ctrl-C, a full disk
+            tasks = [stream.task for stream in streams if stream.task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._streams.clear()
 
     async def _carry_out(self, stream: Stream) -> None:
         try:
