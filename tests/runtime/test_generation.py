@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from outthink.core.run import Run
 from outthink.core.sample import Finish
 from outthink.core.selection import Result, Selection, Stop
 from outthink.runtime.batch import Retry
+from outthink.runtime.recorded import read_rows
 from outthink.session import Session
 from outthink.testing.simulated import Faults, Pace, SimulatedBackend
 from tests.runtime.running import PROBLEM, WORLD, backend, chosen, run, written
@@ -239,7 +241,9 @@ def test_what_is_told_is_what_was_served(faults: Faults, width: int, seed: int, 
 @pytest.mark.parametrize(
     ("budget", "faults"),
     [
-        ("300 tokens", Faults()), ("9 samples", Faults(withheld=0.4)), ("6 calls", Faults(refused=0.4)),
+        ("300 tokens", Faults()),
+        ("9 samples", Faults(withheld=0.4)),
+        ("6 calls", Faults(refused=0.4)),
         (None, Faults(permanent=0.9)),
     ],
 )
@@ -346,3 +350,53 @@ def test_an_unknown_cut_says_whose_budget_it_was() -> None:
         return chosen(len(await run.generate(problem, 2)))
 
     assert run(body).answer == "2"
+
+
+def test_an_answer_that_a_budget_cut_short_is_told_as_cut() -> None:
+    result = run(takes(1), "8 completion tokens")
+    assert result.samples[0].finish is Finish.LENGTH
+    assert (result.answer, result.cut, result.repeatable) == ("1 0 True", True, False)
+    short = run(takes(1), max_tokens=4)
+    assert (short.samples[0].finish, short.cut) == (Finish.LENGTH, False), "the user's own limit is no cut"
+
+
+@pytest.mark.parametrize("budget", [None, "1000s"])
+def test_a_time_out_of_the_backends_own_is_no_deadline(budget: str | None) -> None:
+    result = run(takes(2), budget, model=Scripted(lambda *_: TimeoutError("mine")))
+    assert (result.stop, "TimeoutError: mine" in result.reason) == (Stop.FAILED, True)
+
+
+def test_what_was_refused_takes_no_place_among_samples() -> None:
+    asked: list[int] = []
+
+    def rule(model: Any, request: Request) -> None:
+        assert request.identity is not None
+        asked.append(request.identity.ordinal)
+
+    async def body(run: Run, problem: Problem) -> Selection:
+        for _ in range(3):
+            await run.child("2 samples").generate(problem, None)
+        return chosen("done")
+
+    assert run(body, model=Scripted(rule), concurrency=1).answer == "done"
+    assert asked == list(range(6))
+
+
+def test_what_a_withheld_sample_cost_is_journalled_at_once(tmp_path: Path) -> None:
+    class Withholds(SimulatedBackend):
+        async def complete(self, request: Request) -> Completion:
+            if len(request.seeds) == 1:
+                await asyncio.sleep(1000)
+            whole = await super().complete(request)
+            return replace(whole, pieces=(whole.pieces[0], replace(whole.pieces[1], failed="withheld")))
+
+    model = Withholds(WORLD, n=2)
+
+    async def left(session: Session) -> Result:
+        return await asyncio.wait_for(session.solve(PROBLEM, written(takes(2))), 100)
+
+    with pytest.raises(TimeoutError):
+        run(takes(2), model=model, around=left, journal=tmp_path / "j.db", retry=Retry(base=0.1))
+    rows = [row for _, row in read_rows(tmp_path / "j.db")]
+    assert [(row.index, row.state) for row in rows] == [(0, "ok"), (1, "paid")]
+    assert all(row.usage.completion_tokens > 0 for row in rows)

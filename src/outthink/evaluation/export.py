@@ -166,7 +166,10 @@ def _with_prompts(rows: Iterator[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
             continue
         if row.usage.calls or leader is None or leader[0] != run or (leader[1].path, leader[1].seq) != (row.path, row.seq):
             leader = run, row
-            yield run, row
+            if row.state != "paid":
+                yield run, row
+            continue
+        if row.state == "paid":  # no sample: it was asked for again, or left with nothing
             continue
         first = leader[1].usage
         usage = row.usage._replace(prompt_tokens=first.prompt_tokens, cached_tokens=first.prompt_tokens, seconds=first.seconds)

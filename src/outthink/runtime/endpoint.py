@@ -151,6 +151,7 @@ class Endpoint:
             cost = batch.costs[index] + usage if index in batch.costs else usage
             if piece.failed is not None:
                 batch.costs[index], reason = cost, piece.failed
+                batch.order.arrived(batch.row(index, "paid", cost))  # its request may have been noted under a sibling
                 continue
             batch.take(index)
             batch.order.arrived(_arrived_row(batch, index, piece, cost, grant.max_tokens))

@@ -28,7 +28,7 @@ WINDOW = 256
 """Most requests of one operation under way, or twice the endpoint's limit where that is more: memory stays bounded."""
 HOPELESS_RUN = 8
 """A Generate that fills its budget gives up after so many failures in a row: each would cost calls for nothing."""
-_HOPELESS = Permanent(f"not asked for, since {HOPELESS_RUN} samples before it failed in a row")
+_HOPELESS = f"not asked for, since {HOPELESS_RUN} samples before it failed in a row"
 
 
 @dataclass(slots=True)
@@ -82,14 +82,16 @@ class Generation:
     async def carry_out(self) -> Generated:
         """Issue, wait, collect. Raises errors that are not a sample's own (PoolMiss, a full disk, ...)."""
         self._check()
-        deadline = self.run.books.deadline(self.scope)
+        limit = asyncio.timeout_at(self.run.books.deadline(self.scope))
         try:
             self._replay()
-            async with asyncio.timeout_at(deadline):
-                await self._issue(deadline)
+            async with limit:
+                await self._issue(limit.when())
                 await self._until_under_way(0)
         except TimeoutError:
             await self._stop_tasks()
+            if not limit.expired():
+                raise  # a backend's own
             self.state.cut = self.run.books.out_of_time(self.scope)
         except BaseException:
             await self._stop_tasks()
@@ -97,15 +99,16 @@ class Generation:
                 self._record_left()
             raise
         if self.operation.n is None:
-            self.run.take_ordinals(self.operation.role, len(self.state.rows))
-            self._take_places(len(self.state.rows))
+            asked = sum(row.state != "refused" for row in self.state.rows.values())
+            self.run.take_ordinals(self.operation.role, asked)
+            self._take_places(asked)
         return self._collected()
 
     def _take_places(self, n: int) -> dict[float, int]:
         """The first of the new places among this run's samples of each temperature, where the operation has several."""
-        role, counts = self.operation.role, Counter(map(self.operation.temperature, range(n)))
-        own = dict.fromkeys(map(self.operation.temperature, range(len(self.operation.temperatures))))
-        return {each: self.run.take_ordinals(f"{role}@{each}", counts[each]) for each in own}
+        many, of = len(self.operation.temperatures), self.operation.temperature
+        counts = Counter(map(of, range(n if many else 0)))
+        return {each: self.run.take_ordinals(f"{self.operation.role}@{each}", counts[each]) for each in set(map(of, range(many)))}
 
     def _check(self) -> None:
         operation, can = self.operation, self.endpoint.backend.capabilities
@@ -141,9 +144,10 @@ class Generation:
             if self.stream is not None and self.stream.was_left:
                 return
             if deadline is not None and asyncio.get_running_loop().time() >= deadline:
-                raise TimeoutError
+                await asyncio.sleep(0)  # where the deadline strikes
+                continue
             if self.operation.n is None and state.hopeless:
-                self._refuse(index, reason=str(_HOPELESS))
+                self._refuse(index, reason=_HOPELESS)
                 return
             window = max(WINDOW, 2 * self.endpoint.limiter.limit)
             if len(state.tasks) >= window:
@@ -197,7 +201,7 @@ class Generation:
             looked_at=stream is not None and stream.watched,
             seen_tokens=lambda: 0 if stream is None else stream.tokens,
             left=lambda: stream is not None and stream.left,
-            doomed=lambda: _HOPELESS if self.operation.n is None and self.state.hopeless else None,
+            doomed=lambda: Permanent(_HOPELESS) if self.operation.n is None and self.state.hopeless else None,
         )
 
     def _batch(self, indices: list[int]) -> Batch:
@@ -257,17 +261,14 @@ class Generation:
         state = self.state
         state.tasks.discard(task)
         if not task.cancelled():
-            error = task.exception()
-            if error is not None:
-                state.error = state.error or error
+            state.error = task.exception() or state.error  # asked of each: one that nobody asks complains
         if state.woken is not None and not state.woken.done() and (state.error or len(state.tasks) <= state.wake_at):
             state.woken.set_result(None)
 
     async def _stop_tasks(self) -> None:
-        tasks = list(self.state.tasks)
-        for task in tasks:
+        for task in self.state.tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self.state.tasks, return_exceptions=True)
 
     def _record_left(self) -> None:
         """The strategy left this operation: what it had begun is final, so that a resume doesn't pay for it again."""
@@ -276,8 +277,7 @@ class Generation:
             return
         cost = batch.costs.get(0, NOTHING)
         if cost.samples:  # the endpoint charged what had arrived as a sample
-            row = batch.row(0, "ok", cost, text=stream.text, finish="cancelled", tokens=stream.tokens)
-            self._arrived(row)
+            self._arrived(row := batch.row(0, "ok", cost, text=stream.text, finish="cancelled", tokens=stream.tokens))
             left = row.outcome(self.run.name)
             stream.left_sample = left if isinstance(left, Sample) else None
         elif cost.calls:  # nothing had arrived: what it cost is known all the same, as no more than its prompt
@@ -290,11 +290,11 @@ class Generation:
         failed = tuple(each for each in outcomes if isinstance(each, Failure))
         # Filling a budget of samples is what was asked for, not a cut; other limits depend on what the samples took.
         filled = self.operation.n is None and self.state.cut is not None and self.state.cut.dimension == "samples"
-        samples = Samples(items, failed, self.state.cut is not None and not filled)
-        error: OutthinkError | Cut | None = None
-        if len(items) < self.operation.quorum:
-            if self.state.cut is not None and not items:
-                error = self.state.cut
-            else:
-                error = QuorumNotMet(self.operation.quorum, items, [each.reason for each in failed])
-        return Generated(samples, error)
+        most = self.operation.sampling.max_tokens
+        clipped = any(row.finish == "length" and row.max_tokens < most for row in rows)
+        samples = Samples(items, failed, clipped or (self.state.cut is not None and not filled))
+        if len(items) >= self.operation.quorum:
+            return Generated(samples)
+        if self.state.cut is not None and not items:
+            return Generated(samples, self.state.cut)
+        return Generated(samples, QuorumNotMet(self.operation.quorum, items, [each.reason for each in failed]))
