@@ -125,7 +125,7 @@ class Usage(NamedTuple):  # a tuple, because several are made for every sample
     completion_tokens: known completion tokens, reasoning tokens included
     reasoning_tokens:  completion tokens that the backend said were hidden reasoning; a lower bound too
     unknown_prompt_tokens, unknown_completion_tokens: what may have been spent beyond the known, at most (lost replies)
-    usd:               money for the known tokens, or None where no price is known
+    usd:               money for the known and the unknown tokens, the most it can be; None where no price is known
     seconds:           time the samples took in the backend, added up: work, not wall time
     """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -118,6 +118,3 @@ def self_certainty(row: list[float], vocabulary: int) -> float:
         tail = max(1.0 - math.fsum(map(math.exp, row)), 1e-9)
         total += rest * math.log(tail / rest)
     return -total / vocabulary - math.log(vocabulary)
-
-
-Summary = Mapping[str, float]
