@@ -177,7 +177,10 @@ def main() -> None:
     print(
         "\nnotes: CodeT's scores come from all 100 samples of a problem, so a choice among few knows more than these tell; what"
     )
-    print("a verifier cost was not recorded; two of Qwen3's eight samples per problem were made to be short, and are often wrong")
+    print(
+        "a verifier cost was not recorded; Qwen3's samples 4 and 5 of each problem are half as long and mostly wrong; of so many"
+    )
+    print("intervals one in twenty misses by chance; where RPC's fits differ, the likelihood has several optima")
     print(f"\nagainst majority on the same draws, {given.replicates} replicates; 95% intervals; gap at equal spending, paired")
     print(f"{'strategy':<52} {'pool':<44} {'n':>5} {'spent':>12} {'of':<10} {'accuracy':<22} {'maj.':<6} gap")
     for trial in RECORDED:
