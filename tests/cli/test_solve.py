@@ -88,6 +88,21 @@ def test_a_server_that_fails_for_good_is_code_4(outthink: Outthink) -> None:
     assert "context" in said.err
 
 
+def test_a_strategy_of_ones_own_is_found_in_the_working_folder(tmp_path: Path, model: str) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import outthink\n\n\n"
+        '@outthink.strategy("first")\n'
+        "async def first(run, problem):\n"
+        '    """The first of two samples."""\n'
+        "    await run.generate(problem, 2)\n"
+        '    return outthink.Selection("mine")\n'
+    )
+    # -P keeps the folder out of the path, as the installed command does
+    words = [sys.executable, "-P", "-m", "outthink.cli", "solve", PROBLEM, "--model", model, "--strategy", "mine:first"]
+    said = subprocess.run(words, cwd=tmp_path, env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (0, "mine\n"), said.stderr
+
+
 def test_what_was_never_paid_for_is_not_kept(outthink: Outthink, server: FakeServerProcess, tmp_path: Path) -> None:
     said = outthink("solve", PROBLEM, "--model", f"{server.url}#nobody")
     assert said.code == 4
