@@ -149,7 +149,7 @@ class Generation:
             if self.operation.n is None and state.hopeless:
                 self._refuse(index, reason=_HOPELESS)
                 return
-            window = max(WINDOW, 2 * self.endpoint.limiter.limit)
+            window = self.scope.useful(max(WINDOW, 2 * self.endpoint.limiter.limit), width)
             if len(state.tasks) >= window:
                 await self._until_under_way(window // 2)
                 continue

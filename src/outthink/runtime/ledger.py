@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from dataclasses import dataclass
 
 from outthink.core.budget import Budget, Prices, Usage
@@ -74,6 +75,14 @@ class Scope:
     def room(self, dimension: int, limit: float) -> float:
         """What of a limit is neither used nor reserved."""
         return limit - self.used[dimension] - self.reserved[dimension]
+
+    def useful(self, requests: int, width: int) -> int:
+        """How many of these requests for `width` samples each the samples that are still missing need; at least one.
+
+        A request that waits to be repeated reserves nothing: without this, failures would let in ever more of them.
+        """
+        left = [limit - scope.used[SAMPLES] for scope in self.chain for at, limit in scope.limits if at == SAMPLES]
+        return max(1, min(requests, *(math.ceil(samples / width) for samples in left), requests))
 
 
 @dataclass(slots=True)
