@@ -7,6 +7,7 @@ stepping a run is the runtime's.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -91,6 +92,7 @@ class Session:
             backend_of(model, prices=prices, engine=engine, probed=probed), self._ledger, concurrency=concurrency, retry=retry
         )
         self._opened: list[Endpoint] = []
+        self._asked: Counter[str] = Counter()
         self._endpoints = {"generator": generator}
         self._others: dict[str, Any] = {}
         # One model may play several roles: it is opened once and has one limiter.
@@ -148,10 +150,17 @@ class Session:
         name: str = "",
         **parameters: Any,
     ) -> Result:
-        """One run. Raises UsageError; what goes wrong in the run itself is in the result's `reason`."""
+        """One run. Raises UsageError; what goes wrong in the run itself is in the result's `reason`.
+
+        name: unique in the journal, and what seeds follow from; "" is the problem's id, and for the same problem asked again
+              its id with a number, in the order of asking
+        """
         found = catalogue.strategy(strategy)
         asked = Problem.of(problem)
-        spec = RunSpec(name or asked.id, found.name, asked, Budget.of(budget), parameters, self.seed)
+        self._asked[asked.id] += 1
+        again = self._asked[asked.id]
+        own = asked.id if again == 1 else f"{asked.id}/{again}"
+        spec = RunSpec(name or own, found.name, asked, Budget.of(budget), parameters, self.seed)
         return await self._interpreter(spec, found, keep_samples=True).run()
 
     def runs(

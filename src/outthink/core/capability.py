@@ -18,7 +18,6 @@ class Needs(StrEnum):
     CHAT = "chat"  # further turns after an answer
     PREFIX = "prefix"  # continue a given beginning of an answer
     STREAM = "stream"  # partial samples while they are generated, and cancel that frees the server
-    STEPS = "steps"  # step boundaries
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,6 @@ class Sample:
     prefix:     the text it continues (see Prompt.prefix); `prefix + text` is the whole answer text
     summary:    numbers from log-probabilities (Logprobs.summary); empty where none were asked for
     logprobs:   the arrays, where the operation asked to keep them
-    step_ends:  number of characters of `text` at each step boundary, where the operation asked for steps
     meta:       anything else the backend reports (JSON values)
     """
 
@@ -47,7 +46,6 @@ class Sample:
     prefix: str = ""
     summary: Mapping[str, float] = field(default_factory=dict)
     logprobs: Logprobs | None = None
-    step_ends: tuple[int, ...] = ()
     meta: Mapping[str, object] = field(default_factory=dict)
 
     @property

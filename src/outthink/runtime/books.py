@@ -40,6 +40,11 @@ class Books:
         """Seconds since the run began, those before a resume included."""
         return asyncio.get_running_loop().time() - self._started
 
+    @property
+    def overrun(self) -> int:
+        """Tokens that servers took beyond what this run's bounded budget granted."""
+        return self._own.overrun
+
     # What a strategy may read and do
 
     def left(self, path: Path) -> Budget:

@@ -246,6 +246,9 @@ class Interpreter:
         seeded = all(endpoint.backend.capabilities.seed for endpoint in self.bindings.endpoints.values())
         timed = self.spec.budget.seconds is not None
         total, usd = self.books.total, self.books.total.usd
+        if self.books.overrun:
+            told = f"overrun: the server took {self.books.overrun} tokens more than it was granted"
+            reason = f"{reason}; {told}" if reason and told not in reason else told
         return Result(
             problem_id=self.problem.id,
             strategy=self.strategy.name,

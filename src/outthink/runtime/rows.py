@@ -79,7 +79,7 @@ class Row:
         if self.state != "ok":
             return Failure(key, self.reason, self.usage)
         return Sample(
-            key, self.text, Finish(self.finish), self.tokens, self.usage, self.prefix, self.summary, self.logprobs, (), self.meta
+            key, self.text, Finish(self.finish), self.tokens, self.usage, self.prefix, self.summary, self.logprobs, self.meta
         )
 
 
