@@ -98,7 +98,7 @@ def test_a_strategy_of_ones_own_is_found_in_the_working_folder(tmp_path: Path, m
         '    return outthink.Selection("mine")\n'
     )
     # -P keeps the folder out of the path, as the installed command does
-    words = [sys.executable, "-P", "-m", "outthink.cli", "solve", PROBLEM, "--model", model, "--strategy", "mine:first"]
+    words = [sys.executable, "-P", "-m", "outthink", "solve", PROBLEM, "--model", model, "--strategy", "mine:first"]
     said = subprocess.run(words, cwd=tmp_path, env={"HOME": str(tmp_path)}, capture_output=True, text=True, check=False)
     assert (said.returncode, said.stdout) == (0, "mine\n"), said.stderr
 
@@ -153,7 +153,7 @@ def test_a_journal_that_cannot_be_resumed_is_refused(outthink: Outthink, make: s
 def test_ctrl_c_leaves_a_run_that_the_printed_command_resumes(tmp_path: Path) -> None:
     with FakeServerProcess(FakeSettings(latency=0.05, slots=1)) as slow:
         command = [
-            sys.executable, "-m", "outthink.cli", "solve", PROBLEM, "--model", f"{slow.url}#fake", "--param", "n=12",
+            sys.executable, "-m", "outthink", "solve", PROBLEM, "--model", f"{slow.url}#fake", "--param", "n=12",
             "--concurrency", "1", "--json", "--journal", "run.db",
         ]  # fmt: skip
         with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
@@ -168,7 +168,7 @@ def test_ctrl_c_leaves_a_run_that_the_printed_command_resumes(tmp_path: Path) ->
         assert " ".join(resume) in err
         assert sampled(slow) < 12
         done = subprocess.run(
-            [sys.executable, "-m", "outthink.cli", *resume[1:], "--json"], cwd=tmp_path, capture_output=True, check=True
+            [sys.executable, "-m", "outthink", *resume[1:], "--json"], cwd=tmp_path, capture_output=True, check=True
         )
         assert json.loads(done.stdout)["usage"]["samples"] == 12
         assert sampled(slow) <= 13  # one was under way

@@ -210,7 +210,7 @@ class Ledger:
             for i in short:
                 fits = _tokens_that_fit(each, ask, i)
                 if fits < 1:
-                    raise _cut(each, i)
+                    raise _cut(each, i, wanted=amounts[i])
                 most = min(most, fits)
         return blocker if blocker is not None else self._granted(scope, ask, most)
 
@@ -260,8 +260,10 @@ def _tokens_that_fit(scope: Scope, ask: Ask, dimension: int) -> int:
     return 0  # samples, calls and prompts can't be clipped
 
 
-def _cut(scope: Scope, dimension: int, detail: str = "") -> BudgetCut:
+def _cut(scope: Scope, dimension: int, detail: str = "", wanted: float = 0) -> BudgetCut:
     limits = dict(scope.limits)
     if not detail and dimension in limits:
         detail = f"{scope.used[dimension]:g} of {limits[dimension]:g} used"
+        if scope.used[dimension] + wanted > limits[dimension] and not scope.used[dimension]:
+            detail += f", and one attempt may take {wanted:g}"
     return BudgetCut(scope.name, _NAMES[dimension], detail, path=scope.path)
