@@ -78,7 +78,7 @@ async def session(faults: Mapping[str, float], samples: int, problems: int, toke
         )
         specs = (
             RunSpec(f"problem {at}", "majority", Problem(id=str(at), text=text), parameters={"n": samples}, ordinal=at)
-            for at, (text, _) in enumerate(server.world.problems(problems))  # type: ignore[attr-defined]
+            for at, (text, _) in enumerate(server.world.problems(problems))  # type: ignore[attr-defined]  # a HashWorld, given above
         )
         with tempfile.TemporaryDirectory() as folder:
             try:

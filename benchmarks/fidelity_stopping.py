@@ -159,7 +159,8 @@ def _share(found: Sequence[bool]) -> float:
 def equal_spending(recorded: Pool, ours: Tried) -> tuple[str, str, str]:
     """Accuracy with its interval, mean cost, and the paired difference from majority at that cost."""
     recorded_tokens = recorded.frame["completion_tokens"].null_count() == 0
-    per_sample = float(recorded.frame["completion_tokens"].mean()) if recorded_tokens else 1.0  # type: ignore[arg-type]
+    mean = recorded.frame["completion_tokens"].mean() if recorded_tokens else 1.0
+    per_sample = float(mean)  # type: ignore[arg-type]  # a column of numbers
     spent = float((ours.tokens if recorded_tokens else ours.samples).mean())
     most = min(recorded.rows(problem.id).height for problem in recorded.problems)
     k = min(max(spent / per_sample, 1.0), most)

@@ -7,6 +7,6 @@ from outthink.core.errors import MissingExtra
 
 try:
     import numpy as _numpy  # noqa: F401  # asked for here once, so that every module below may import them plainly
-    import scipy as _scipy  # noqa: F401
+    import scipy as _scipy  # noqa: F401  # likewise
 except ImportError:
     raise MissingExtra("fitting laws", "evaluate") from None
