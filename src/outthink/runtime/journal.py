@@ -25,8 +25,8 @@ from typing import Any
 from outthink.core.budget import NOTHING, Usage
 from outthink.core.errors import BadInput, JournalDamaged, JournalLocked, JournalMismatch
 from outthink.core.key import Key
-from outthink.runtime.recorded import BROKEN, NOTES, Recorded
-from outthink.runtime.rows import COLUMNS, SCHEMA, Outcome, Row, clean, from_row, sent_row, to_row
+from outthink.runtime.recorded import BROKEN, NOTES, Recorded, recorded_of
+from outthink.runtime.rows import COLUMNS, SCHEMA, Row, clean, sent_row, to_row
 
 VERSION = 1
 GROUP_SECONDS = 0.005
@@ -103,6 +103,7 @@ class Journal:
             if name != NOTES and found.get(name) != wanted.get(name):
                 raise JournalMismatch(_difference(self.path, name, found.get(name), wanted.get(name)), field=name)
         try:
+            db.executescript(SCHEMA)  # a journal made before there were moments gets the table for them
             # Made late: a fresh journal only appends, and an index would cost every insert.
             db.execute("CREATE INDEX IF NOT EXISTS samples_of_run ON samples (run)")
             db.execute("CREATE INDEX IF NOT EXISTS outcomes_of_run ON outcomes (run)")
@@ -116,27 +117,10 @@ class Journal:
         number = self._runs.get(run)
         if self._db is None or number is None:
             return None
-        found = Recorded({}, {}, {})
         try:
-            (found.wall_seconds,) = self._db.execute("SELECT wall_seconds FROM runs WHERE id = ?", (number,)).fetchone()
-            for values in self._db.execute(f"SELECT {', '.join(COLUMNS)} FROM samples WHERE run = ? ORDER BY rowid", (number,)):
-                row = from_row(values)
-                at = (row.path, row.seq, row.index)
-                if row.state == "sent":
-                    found.sent.setdefault(at, []).append(row)
-                elif row.state == "paid":
-                    found.sent[at] = [row]
-                else:
-                    found.samples[at] = row
-                    if row.state != "refused":
-                        found.sent.pop(at, None)
-            query = "SELECT path, seq, kind, digest, value FROM outcomes WHERE run = ? ORDER BY rowid"
-            for path, seq, kind, digest, value in self._db.execute(query, (number,)):
-                place = tuple(int(part) for part in path.split(".")) if path else ()
-                found.outcomes[place, seq] = Outcome(kind, digest, json.loads(value))
+            return recorded_of(self._db, number)
         except BROKEN as error:
             raise JournalDamaged(f"{self.path} holds a row of run {run} that can't be read: {error}") from None
-        return found
 
     def usage(self) -> Usage:
         """Everything that all its runs spent or may have spent."""
@@ -190,11 +174,13 @@ class Journal:
         if self._db is None or not (self._begun or self._samples or self._outcomes or self._ended):
             return
         walls = [(self._clocks[run](), self._runs[run]) for run in self._touched if run in self._clocks]
+        passed = [(number, wall) for wall, number in (*walls, *(ended[2:] for ended in self._ended))]
         try:
             self._db.execute("BEGIN")
             self._db.executemany("INSERT INTO runs (id, name) VALUES (?, ?)", self._begun)
             self._db.executemany(_INSERT, self._samples)
             self._db.executemany("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", self._outcomes)
+            self._db.executemany("INSERT INTO moments SELECT ?, ?, max(rowid) FROM samples", passed if self._samples else ())
             self._db.executemany("UPDATE runs SET wall_seconds = ? WHERE id = ?", walls)
             self._db.executemany("UPDATE runs SET state = ?, answer = ?, wall_seconds = ? WHERE id = ?", self._ended)
             self._db.execute("COMMIT")

@@ -52,6 +52,28 @@ class Recorded:
         return sum(found, NOTHING)
 
 
+def recorded_of(db: sqlite3.Connection, number: int) -> Recorded:
+    """All that an open journal holds of one run. Raises one of `BROKEN`."""
+    found = Recorded({}, {}, {})
+    (found.wall_seconds,) = db.execute("SELECT wall_seconds FROM runs WHERE id = ?", (number,)).fetchone()
+    for values in db.execute(f"SELECT {', '.join(COLUMNS)} FROM samples WHERE run = ? ORDER BY rowid", (number,)):
+        row = from_row(values)
+        at = (row.path, row.seq, row.index)
+        if row.state == "sent":
+            found.sent.setdefault(at, []).append(row)
+        elif row.state == "paid":
+            found.sent[at] = [row]
+        else:
+            found.samples[at] = row
+            if row.state != "refused":
+                found.sent.pop(at, None)
+    query = "SELECT path, seq, kind, digest, value FROM outcomes WHERE run = ? ORDER BY rowid"
+    for path, seq, kind, digest, value in db.execute(query, (number,)):
+        place = tuple(int(part) for part in path.split(".")) if path else ()
+        found.outcomes[place, seq] = Outcome(kind, digest, json.loads(value))
+    return found
+
+
 def read_header(path: str | Path) -> dict[str, Any]:
     """The header of a journal file. Raises BadInput where there is no file, JournalDamaged where it is no journal."""
     with closing(_reader(path)) as db:

@@ -33,7 +33,9 @@ CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT, answer TEXT, wall_seconds REAL NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS samples ({", ".join(COLUMNS)});
 CREATE TABLE IF NOT EXISTS outcomes (run INTEGER, path TEXT, seq INTEGER, kind TEXT, digest TEXT, value TEXT);
+CREATE TABLE IF NOT EXISTS moments (run INTEGER, wall_seconds REAL, samples INTEGER);
 """
+"""moments: after so many wall seconds of a run the table of samples went up to this rowid. One for each group."""
 
 
 @dataclass(frozen=True, slots=True)
