@@ -19,7 +19,10 @@ __all__ = ["INVALID", "Answer", "SimpleTask", "Task", "load", "names", "normalis
 
 _BUILT_IN = {
     "arithmetic": "outthink.tasks.arithmetic:ArithmeticTask",
+    "calc": "outthink.tasks.calc:CalcTask",
     "choice": "outthink.tasks.choice:ChoiceTask",
+    "countdown": "outthink.tasks.countdown:CountdownTask",
+    "countdown_search": "outthink.tasks.countdown:CountdownSearchTask",
     "exact": "outthink.tasks.exact:ExactTask",
     "math": "outthink.tasks.math:MathTask",
     "text": "outthink.tasks.text:TextTask",
