@@ -22,6 +22,7 @@ from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.sampling import Sampling
 from outthink.core.selection import Result
+from outthink.core.step import Steps
 from outthink.core.strategy import Strategy
 from outthink.core.task import Task
 from outthink.core.verifier import Verifier
@@ -46,6 +47,7 @@ class Session:
     roles:       further roles: models for generating ones ({"judge": "http://..."}), objects with async methods for others.
                  A judge that isn't given is the generator itself
     sampling:    settings of the generator that differ from the task's and the defaults
+    steps:       where the steps of an answer end, if not as the task says
     budget:      of everything this session runs
     concurrency: requests at the generator at once; None finds what its server can take
     retry:       how failed attempts are repeated
@@ -67,6 +69,7 @@ class Session:
         verifier: str | Verifier | None = None,
         roles: Mapping[str, Any] | None = None,
         sampling: Mapping[str, Any] | None = None,
+        steps: Steps | None = None,
         budget: Budget | str | int | None = None,
         concurrency: int | None = None,
         retry: Retry | None = None,
@@ -113,6 +116,7 @@ class Session:
             verifiers=verifiers,
             others=self._others,
             sampling={"generator": settings.but(**(sampling or {}))},
+            steps=steps,
             logprobs=logprobs,
             oracle=oracle,
         )
@@ -199,6 +203,7 @@ class Session:
             "task": self.task.name,
             "seed": self.seed,
             "sampling": {role: settings.fields() for role, settings in self.bindings.sampling.items()},
+            "steps": self.bindings.step_rule().fields(),
             "verifiers": {role: verifier.name for role, verifier in self.bindings.verifiers.items()},
             "roles": {role: each.backend.name for role, each in self._endpoints.items() if each is not generator},
             "session_budget": str(self._scope.budget),

@@ -17,6 +17,7 @@ class Needs(StrEnum):
     TOP_LOGPROBS = "top_logprobs"  # log-probabilities of alternatives too
     CHAT = "chat"  # further turns after an answer
     PREFIX = "prefix"  # continue a given beginning of an answer
+    STEPS = "steps"  # go on step by step: continue a beginning, and stop at a string
     STREAM = "stream"  # partial samples while they are generated, and cancel that frees the server
 
 
@@ -31,6 +32,7 @@ class Capabilities:
     prefix:           continues an open assistant turn, or raw text
     stop:             honours stop strings
     stream, cancel:   sends partial text; leaving a request frees the server
+    counts:           each piece of a stream says exactly how many tokens came so far
     exact_cancel:     a request that is cancelled says at once how much it had
     prompt_logprobs, token_ids, guided: log-probabilities of the prompt; token ids in and out; grammar or JSON schema
     slots:            how many requests it works on at once, or None where that must be found out
@@ -49,6 +51,7 @@ class Capabilities:
     stop: bool = True
     stream: bool = False
     cancel: bool = False
+    counts: bool = False
     exact_cancel: bool = False
     prompt_logprobs: bool = False
     token_ids: bool = False
@@ -75,6 +78,7 @@ class Capabilities:
             Needs.TOP_LOGPROBS: self.logprobs < 1,
             Needs.CHAT: not self.chat,
             Needs.PREFIX: not self.prefix,
+            Needs.STEPS: not (self.prefix and self.stop),
             Needs.STREAM: not (self.stream and self.cancel),
         }
         for need, lacks in lacking.items():

@@ -21,6 +21,7 @@ from outthink.core.prompt import Prompt
 from outthink.core.sample import Sample, Samples
 from outthink.core.sampling import Sampling
 from outthink.core.selection import Selection
+from outthink.core.step import Steps
 from outthink.core.task import Answer
 
 T = TypeVar("T")
@@ -39,6 +40,9 @@ class Host(Protocol):
     def prompt(self, problem: Problem) -> Prompt: ...
     def sampling(self, role: str) -> Sampling: ...
     def thinking(self, role: str) -> tuple[str, str] | None: ...
+    def memory(self, path: tuple[int, ...], name: str) -> dict[str, float | None]: ...
+    @property
+    def steps(self) -> Steps: ...
 
 
 class Books(Protocol):
@@ -91,6 +95,22 @@ class Run:
     def thinking(self, role: str = "generator") -> tuple[str, str] | None:
         """Opening and closing mark of a model's thinking block, where its backend knows them (see `Capabilities.thinking`)."""
         return self._host.thinking(role)
+
+    def sampling(self, role: str = "generator") -> Sampling:
+        """The user's settings of a generating role."""
+        return self._host.sampling(role)
+
+    @property
+    def steps(self) -> Steps:
+        """Where the steps of an answer end: the task's rule, unless the user gave another."""
+        return self._host.steps
+
+    def memory(self, name: str) -> dict[str, float | None]:
+        """What a verifier of this name may remember from one Score of this run to the next, such as scores by text.
+
+        Children have their own, so that what is remembered depends on the program only, and is the same after a resume.
+        """
+        return self._host.memory(self.path, name)
 
     def offer(self, selection: Selection, *, spent: Usage | None = None) -> None:
         """Make the run anytime: a budget cut returns the last offer, and all offers together are the run's curve.

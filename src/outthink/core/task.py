@@ -37,6 +37,9 @@ class Task(Protocol):
 
     `answers` and `grade` may be slow or unsafe (symbolic equality, code), so they are awaited: the runtime limits their
     time and journals what they say. Both are pure functions of their arguments and never raise for odd model output.
+
+    A task whose answers come in steps of its own says so in an attribute `steps` (`outthink.core.step.Steps`); without one a
+    blank line ends a step.
     """
 
     name: str

@@ -37,6 +37,7 @@ from outthink.runtime.books import Books
 from outthink.runtime.generation import Generated, Generation
 from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
+from outthink.runtime.places import Places, Taken
 from outthink.runtime.races import Races
 from outthink.runtime.roles import answer_invoke
 from outthink.runtime.rows import Outcome, Row, clean
@@ -68,7 +69,9 @@ class Interpreter:
         self._lost = dict(self._recorded.sent) if self._recorded is not None else {}
         self.books = Books(spec.budget, around, ledger, self._recorded)
         self.races = Races(self)
-        self._ordinals: dict[str, int] = {}
+        self.steps = bindings.step_rule()
+        self._memories: dict[tuple[tuple[int, ...], str], dict[str, float | None]] = {}
+        self._taken: Taken = Taken()
         self._samples: dict[Key, Sample] = {}
         self._failed: dict[Key, Failure] = {}
         self._ended: Cut | None = None
@@ -212,11 +215,14 @@ class Interpreter:
         """The marks of a generating role's thinking block."""
         return self.bindings.endpoint(role, self.strategy.name).backend.capabilities.thinking
 
-    def take_ordinals(self, role: str, n: int) -> int:
-        """The first of n new places among all samples that this run asks of a role."""
-        first = self._ordinals.get(role, 0)
-        self._ordinals[role] = first + n
-        return first
+    def memory(self, path: tuple[int, ...], name: str) -> dict[str, float | None]:
+        """What a verifier remembers in the run (or child) whose samples it scores."""
+        scored = path[:-1] if path and path[-1] < 0 else path
+        return self._memories.setdefault((scored, name), {})
+
+    def places(self, operation: Generate) -> Places:
+        """New places among the samples of this run."""
+        return Places(operation, self._taken)
 
     @property
     def resumed(self) -> bool:

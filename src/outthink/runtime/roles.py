@@ -27,6 +27,11 @@ async def answer_invoke(run: Interpreter, operation: Invoke) -> Any:
             with real_time():
                 found = await task.answers(run.problem.without_gold(), payload["texts"], payload["known"])
             return [[answer.text, answer.answer_class] for answer in found]
+        case "task", "value":
+            value = getattr(task, "value", None)
+            if value is None:
+                raise BadInput("can't say whether an answer so far can still become right", where=f"task {task.name}")
+            return [value(run.problem.without_gold(), text) for text in payload["texts"]]
         case "grader", "grade":
             if not run.bindings.oracle:
                 raise OracleRefused("grading looks at the gold answer, which a user doesn't have; it is for `eval` only")

@@ -15,6 +15,7 @@ from outthink.core.errors import BadInput, MissingRole, OracleRefused, Unsupport
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.sampling import Sampling
+from outthink.core.step import Steps
 from outthink.core.strategy import Strategy
 from outthink.core.task import Task
 from outthink.core.verifier import Verifier
@@ -48,6 +49,7 @@ class Bindings:
     verifiers: scoring roles by name
     others:    roles that are only invoked: objects whose async methods take and return JSON
     sampling:  the user's settings per generating role; the task's own fill the gaps
+    steps:     the user's own step rule; None: the task's
     logprobs:  what to record with each sample of the generator, beyond what verifiers need
     oracle:    gold answers may be used: to grade results, and by oracle verifiers
     """
@@ -57,6 +59,7 @@ class Bindings:
     verifiers: Mapping[str, Verifier] = field(default_factory=dict)
     others: Mapping[str, Any] = field(default_factory=dict)
     sampling: Mapping[str, Sampling] = field(default_factory=dict)
+    steps: Steps | None = None
     logprobs: LogprobNeed | None = None
     oracle: bool = False
 
@@ -71,6 +74,10 @@ class Bindings:
         if role not in self.verifiers:
             raise MissingRole(who, role)
         return self.verifiers[role]
+
+    def step_rule(self) -> Steps:
+        """Where the steps of an answer end."""
+        return self.steps or getattr(self.task, "steps", None) or Steps()
 
     def logprob_need(self) -> LogprobNeed | None:
         """What the generator's samples must carry for the bound verifiers and the user."""

@@ -23,6 +23,7 @@ from typing import Any, ClassVar, TypeVar
 from outthink.core.errors import BadInput, OutthinkError
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
+from outthink.core.step import Steps
 from outthink.core.task import INVALID, Answer
 from outthink.tasks.classes import Classes
 
@@ -42,12 +43,14 @@ class SimpleTask:
     template: the prompt; `{problem}` stands for the problem's text
     system:   system turn before it, or empty
     sampling: settings that its prompts need
+    steps:    where the steps of its answers end
     """
 
     name: str = "custom"
     template: ClassVar[str] = "{problem}"
     system: ClassVar[str] = ""
     sampling: Mapping[str, Any] = {}
+    steps: Steps = Steps()
 
     # what a task may override
 

@@ -22,6 +22,7 @@ from typing import Any
 from outthink.core.errors import BadInput, MissingExtra
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
+from outthink.core.step import Steps
 from outthink.core.task import INVALID, Answer
 from outthink.tasks.classes import Classes
 from outthink.tasks.extraction import TAIL, after_phrase, last_boxed, stated_quantity
@@ -49,6 +50,7 @@ class MathTask:
 
     name = "math"
     sampling: Mapping[str, Any] = {}
+    steps = Steps(complete=lambda problem, text: last_boxed(text) is not None)
 
     def __init__(self, *, seconds: float = 2.0) -> None:
         if not seconds > 0:

@@ -30,7 +30,8 @@ from outthink.core.prompt import Prompt
 from outthink.core.selection import Result, Stop
 from outthink.core.task import Answer
 from outthink.testing.simulated import Faults, Pace
-from outthink.testing.trials import SCORES, WORLD, Case, N, Trial, cases, commits, paid, told, trial
+from outthink.testing.trees import Node, StepTask, TreeWorld
+from outthink.testing.trials import SCORES, Case, N, Trial, cases, commits, paid, told, trial
 from outthink.testing.worlds import Odds, ToyTask, World
 from outthink.verifiers.exact import Exact
 
@@ -154,6 +155,8 @@ class StrategyContract:
 
     def test_one_sample_is_single(self, case: Case) -> None:
         """With a single sample there is nothing to choose."""
+        if case.stepwise:
+            pytest.skip("each of its steps has a seed of its own")
         how = self.alone.get(case.strategy.name, {"n": 1} if case.parallel else {})
         for seed in range(6):
             one = trial(case.but(**how), seed=seed).done
@@ -162,9 +165,16 @@ class StrategyContract:
 
     def test_a_sure_world_is_answered_rightly(self, case: Case) -> None:
         """Where every sample is right so is the answer; where none holds an answer there is none, and a reason."""
-        sure = trial(case, world=World({"easy": Odds("gold", {"gold": 1.0})})).done
+        easy: World = World({"easy": Odds("gold", {"gold": 1.0})})
+        if case.stepwise:
+            sides = {name: Node(0.5, 0.5, {"gold": Node(1.0, 0.9)}) for name in ("left", "right")}
+            easy = TreeWorld.grown({"easy": ("gold", Node(below=sides))})
+        sure = trial(case, world=easy).done
         assert (sure.answer, sure.stop) == ("gold", Stop.FINISHED)
-        mute = trial(case, world=World({"mute": Odds("gold", {})}, mends=0.0, sensitivity=1.0)).done
+        silent: World = World({"mute": Odds("gold", {})}, mends=0.0, sensitivity=1.0)
+        if case.stepwise:
+            silent = TreeWorld.grown({"mute": ("gold", Node(below={"gold": Node(0.0, 0.5)}))}, mends=0.0)
+        mute = trial(case, world=silent).done
         assert mute.answer is None
         assert mute.reason
 
@@ -184,7 +194,7 @@ class StrategyContract:
 
     def test_a_failed_sample_counts_as_little_as_an_invalid_one(self, case: Case) -> None:
         """Whichever samples fail, the others answer as if those had held no answer."""
-        if not case.parallel or case.judged:
+        if not case.parallel or case.judged or case.stepwise:
             pytest.skip("it doesn't draw a number of samples, or its judge's calls would fail with them")
         script = ["lead", "gold", "tin", "gold"]
         for broken in itertools.chain.from_iterable(itertools.combinations(range(N), k) for k in range(N)):
@@ -222,7 +232,8 @@ class StrategyContract:
 
     def test_gold_is_never_seen(self, case: Case) -> None:
         """Another gold answer, or none, changes nothing, even under a task that would tell it; an oracle is refused."""
-        problem, world = WORLD.problems[0], replace(WORLD, task=_TellTale())
+        told_of = _TellTaleSteps() if case.stepwise else _TellTale()
+        problem, world = case.world.problems[0], replace(case.world, task=told_of)
         first = trial(case, world=world, problem=problem).done
         for other in (problem.without_gold(), Problem(problem.text, problem.id, gold="tin")):
             result = trial(case, world=world, problem=other).done
@@ -241,6 +252,10 @@ class _TellTale(ToyTask):
     async def answers(self, problem: Problem, texts: Sequence[str], known: Sequence[str]) -> list[Answer]:
         found = await super().answers(problem, texts, known)
         return found if problem.gold is None else [Answer(problem.gold, problem.gold)] * len(found)
+
+
+class _TellTaleSteps(_TellTale):
+    steps = StepTask.steps
 
 
 def _arrived(path: Path) -> int:

@@ -93,7 +93,16 @@ class SimulatedBackend:
         self.name, self.prices = name, prices
         self.world, self.seed, self.pace, self.faults, self.script = world, seed, pace, faults, script or {}
         self._capabilities = Capabilities(
-            raw=True, n=n, seed=True, logprobs=logprobs, prefix=True, stream=True, cancel=True, slots=slots, vocabulary=VOCABULARY
+            raw=True,
+            n=n,
+            seed=True,
+            logprobs=logprobs,
+            prefix=True,
+            stream=True,
+            cancel=True,
+            counts=True,
+            slots=slots,
+            vocabulary=VOCABULARY,
         )
         self._attempts: Counter[str] = Counter()
         self._turns = None if slots is None else asyncio.Semaphore(slots)
@@ -175,12 +184,12 @@ class SimulatedBackend:
 
     def _piece(self, request: Request, at: int) -> Piece:
         """One sample: its whole text from the world, then cut as the request says."""
-        # Greedy decoding doesn't depend on the seed. An open prefix doesn't change what would have been said.
+        # Greedy decoding doesn't depend on the seed. Unless the world goes on from it, an open prefix changes nothing.
         seed = 0 if request.sampling.temperature == 0 else request.seeds[at]
-        prompt = replace(request.prompt, prefix="")
+        prompt = request.prompt if self.world.continues else replace(request.prompt, prefix="")
         chance = random.Random(hashed(self.seed, "text", prompt.fields(), seed))
         reply = self._reply(request, at, prompt, chance)
-        begun = request.prompt.prefix
+        begun = "" if self.world.continues else request.prompt.prefix
         text = reply.text[len(begun) :] if reply.text.startswith(begun) else reply.text
         finish = Finish.EOS
         ends = [end for stop in request.sampling.stop if (end := text.find(stop)) >= 0]
@@ -215,7 +224,7 @@ class SimulatedBackend:
             await asyncio.sleep(self.pace.per_token * slow)
             self.served_completion_tokens += 1
             logprobs = piece.logprobs and _cut(piece.logprobs, sent - 1, sent)
-            if request.watch(Delta(token, 1, logprobs)) and sent < len(said):
+            if request.watch(Delta(token, 1, logprobs, exact=True)) and sent < len(said):
                 logprobs = piece.logprobs and _cut(piece.logprobs, 0, sent)
                 return replace(piece, text="".join(said[:sent]), finish=Finish.CANCELLED, tokens=sent, logprobs=logprobs)
         return piece

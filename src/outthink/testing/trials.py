@@ -24,11 +24,33 @@ from outthink.runtime.clock import run_virtually
 from outthink.runtime.journal import Journal
 from outthink.session import Session
 from outthink.testing.simulated import CALM, Faults, Pace, SimulatedBackend
+from outthink.testing.trees import Node, TreeVerifier, TreeWorld
 from outthink.testing.worlds import Odds, ToyVerifier, World
 from outthink.verifiers.judge import Judge
 
 WORLD = World({"hard": Odds("gold", {"gold": 0.4, "lead": 0.3, "tin": 0.1})}, sensitivity=0.8, specificity=0.7, keeps=0.9)
 """One problem that four samples rarely agree about, with a judge that errs."""
+
+TREES = TreeWorld.grown(
+    {
+        "steep": (
+            "gold",
+            Node(
+                below={
+                    "left": Node(0.5, 0.8, {"gold": Node(0.3, 0.9), "lead": Node(0.6, 0.5)}),
+                    "right": Node(
+                        0.4, 0.4, {"tin": Node(0.5, 0.3), "far": Node(0.5, 0.6, {"gold": Node(0.5, 0.7), "tin": Node(0.5, 0.2)})}
+                    ),
+                    "lead": Node(0.1, 0.3),
+                }
+            ),
+        )
+    },
+    sensitivity=0.8,
+    specificity=0.7,
+    keeps=0.9,
+)
+"""One problem whose answers come in one to three steps."""
 
 SCORES = {"gold": 0.9, "lead": 0.6, "tin": 0.2}
 """The toy verifier's opinion of the answers in `WORLD`."""
@@ -41,7 +63,7 @@ N = 4
 
 @dataclass(frozen=True)
 class Case:
-    """A strategy with parameters and, where it needs one, a verifier: "toy" or "judge" (which makes calls of its own)."""
+    """A strategy with parameters and, where it needs one, a verifier: "toy", "tree" or "judge" (which makes calls of its own)."""
 
     strategy: Strategy
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -54,6 +76,16 @@ class Case:
     def but(self, **parameters: Any) -> Case:
         """The same case with some parameters changed."""
         return replace(self, parameters={**self.parameters, **parameters})
+
+    @property
+    def stepwise(self) -> bool:
+        """Whether it builds answers step by step: it is tried in `TREES`, and the others in `WORLD`."""
+        return Needs.STEPS in self.strategy.needs
+
+    @property
+    def world(self) -> World:
+        """Where it is tried unless a test says otherwise."""
+        return TREES if self.stepwise else WORLD
 
     @property
     def judged(self) -> bool:
@@ -70,7 +102,8 @@ def cases(name: str, variants: Sequence[Mapping[str, Any]] = ()) -> list[Case]:
     """The cases of a strategy: its defaults with `N` samples, each variant, and all of them with every kind of verifier."""
     strategy = catalogue.strategy(name)
     fixed = {"n": N} if "n" in strategy.parameters else {}
-    verifiers = ("toy", "judge") if Needs.SCORES in strategy.needs else (None,)
+    scored = ("tree",) if Needs.STEPS in strategy.needs else ("toy", "judge")
+    verifiers = scored if Needs.SCORES in strategy.needs else (None,)
     return [Case(strategy, {**fixed, **each}, verifier) for verifier in verifiers for each in ({}, *variants)]
 
 
@@ -91,7 +124,7 @@ class Trial:
 def trial(
     case: Case,
     *,
-    world: World = WORLD,
+    world: World | None = None,
     problem: Problem | None = None,
     budget: Budget | str | int | None = None,
     journal: Path | None = None,
@@ -111,9 +144,14 @@ def trial(
     script:      answers of the samples instead of chance
     The others as in `Session` and `SimulatedBackend`.
     """
+    world = world or case.world
     asked = problem or world.problems[0]
     backend = SimulatedBackend(world, pace=pace, faults=faults, script={asked.id: script}, n=n)
-    scorer = verifier or {"toy": ToyVerifier(SCORES), "judge": Judge(), None: None}[case.verifier]
+    scorer = verifier
+    if scorer is None and case.verifier is not None:
+        trees = world if isinstance(world, TreeWorld) else TREES
+        scorers: dict[str, Verifier] = {"toy": ToyVerifier(SCORES), "tree": TreeVerifier(trees), "judge": Judge()}
+        scorer = scorers[case.verifier]
 
     async def main() -> Result | None:
         # The same whatever is asked for, so that a trial of another schedule can take over a journal.

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from outthink.core.errors import BadInput
 from outthink.core.logprobs import LogprobNeed
@@ -58,7 +58,10 @@ class World:
     sensitivity, specificity: chance that a right answer is called correct, and a wrong one incorrect, by judge and feedback
     keeps, mends: chance that refining leaves a right answer right, and makes a wrong one right
     words:        least and greatest number of words before the answer
+    continues:    a reply goes on from the prompt's open prefix; otherwise it is what would have been said without it
     """
+
+    continues: ClassVar[bool] = False
 
     odds: Mapping[str, Odds]
     sensitivity: float = 1.0
