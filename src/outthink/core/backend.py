@@ -25,11 +25,13 @@ class Delta:
     text:     the new text
     tokens:   new completion tokens (0 where the backend can't count them yet)
     logprobs: of the new tokens, where asked for
+    exact:    all tokens so far are counted; False: there may be more than was told
     """
 
     text: str
     tokens: int = 0
     logprobs: Logprobs | None = None
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,16 +65,16 @@ class Identity:
 
     problem: its id
     ordinal: index of the first sample among all samples that this run asked of this role
+    within:  the same among those of its prompt (with its prefix) and temperature
     run:     with its replicate
     role:    that the backend plays here
-    within:  index among the samples of this run at the request's own temperature, where it spreads them over several; else None
     """
 
     problem: str
     ordinal: int
+    within: int
     run: str
     role: str = "generator"
-    within: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

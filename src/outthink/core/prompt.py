@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -54,6 +56,11 @@ class Prompt:
     def continued(self, text: str) -> Prompt:
         """The prompt whose answer already begins with the old prefix and `text`."""
         return replace(self, prefix=self.prefix + text)
+
+    def digest(self) -> str:
+        """A short fingerprint of all but the prefix: what recordings keep of a prompt, enough to refuse another one."""
+        plain = json.dumps(replace(self, prefix="").fields(), ensure_ascii=False, separators=(",", ":"))
+        return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
     def fields(self) -> list[object]:
         """Plain JSON, the same for equal prompts: what fingerprints are made of."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from outthink.core.backend import Delta, Identity
+from outthink.core.backend import Identity
 from outthink.core.budget import Usage
 from outthink.core.errors import BackendError
 from outthink.core.key import hashed
@@ -15,6 +15,7 @@ from outthink.core.prompt import Prompt
 from outthink.core.sampling import Sampling
 from outthink.runtime.ledger import Priority, Scope
 from outthink.runtime.rows import Row, State
+from outthink.runtime.streams import Stream
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,7 @@ class Order:
     arrived:     called with a sample's final row
     spent:       called with the usage of each attempt as it is settled
     sent:        called with (first sample, most prompt tokens, most completion tokens, most usd) as an attempt leaves
-    watch:       of a stream
-    looked_at:   of a stream: whether partial samples of it are delivered
-    seen_tokens: of a stream: how many tokens of the present attempt arrived
-    left:        of a stream: whether it was left with something that is a sample
+    stream:      that is fed with pieces as they arrive, or None
     doomed:      why what was not sent yet need not be, or None
     """
 
@@ -62,11 +60,8 @@ class Order:
     arrived: Callable[[Row], None]
     spent: Callable[[Usage], None]
     sent: Callable[[int, int, int, float | None], None]
-    watch: Callable[[Delta], bool] | None = None
-    seen_tokens: Callable[[], int] = lambda: 0
-    left: Callable[[], bool] = lambda: False
+    stream: Stream | None = None
     doomed: Callable[[], BackendError | None] = lambda: None
-    looked_at: bool = False
 
 
 @dataclass(slots=True)
@@ -77,6 +72,7 @@ class Batch:
     seeds:    one for each index
     bound:    most prompt tokens that an attempt can take
     name:     text that names the first sample, for jitter
+    identity: of the first sample, once it is admitted
     costs:    by index: what its attempts cost so far
     """
 
@@ -86,8 +82,8 @@ class Batch:
     prompt: Prompt
     bound: int
     priority: Priority
-    identity: Identity
     name: str
+    identity: Identity | None = None
     costs: dict[int, Usage] = field(default_factory=dict)
 
     @property

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from outthink.core.key import seed_of
 from outthink.core.operation import Generate
 from outthink.core.sample import Failure, Sample, Samples
 from outthink.runtime.batch import Batch, Order
+from outthink.runtime.places import Places
 from outthink.runtime.rows import Row, cut_meta
 from outthink.runtime.streams import Stream
 
@@ -69,12 +69,14 @@ class Generation:
         self.key, self.name = operation.key, str(operation.key)
         self.digest = operation.digest()
         self.endpoint = run.bindings.endpoint(operation.role, run.strategy.name)
-        if stream is not None and self.endpoint.backend.capabilities.exact_cancel:
-            stream.patience = 0.0
+        if stream is not None:
+            stream.counts = self.endpoint.backend.capabilities.counts
+            if self.endpoint.backend.capabilities.exact_cancel:
+                stream.patience = 0.0
         self.scope = run.books.scope_of(self.key.path)
         # A stream's place was taken when it was started: its task may run later, and at another time in a resume.
-        self.first_ordinal = run.take_ordinals(operation.role, operation.n or 0) if stream is None else stream.first_ordinal
-        self.first_within = self._take_places(operation.n or 0)
+        taken = None if stream is None else stream.places
+        self.places = run.places(operation) if taken is None else taken
         self.state = _State(end=operation.n)
         self.order = self._order()
         self._bounds: dict[int, int] = {}
@@ -98,17 +100,7 @@ class Generation:
             if self.stream is not None and self.stream.leaving:
                 self._record_left()
             raise
-        if self.operation.n is None:
-            asked = sum(row.state != "refused" for row in self.state.rows.values())
-            self.run.take_ordinals(self.operation.role, asked)
-            self._take_places(asked)
         return self._collected()
-
-    def _take_places(self, n: int) -> dict[float, int]:
-        """The first of the new places among this run's samples of each temperature, where the operation has several."""
-        many, of = len(self.operation.temperatures), self.operation.temperature
-        counts = Counter(map(of, range(n if many else 0)))
-        return {each: self.run.take_ordinals(f"{self.operation.role}@{each}", counts[each]) for each in set(map(of, range(many)))}
 
     def _check(self) -> None:
         operation, can = self.operation, self.endpoint.backend.capabilities
@@ -132,6 +124,8 @@ class Generation:
             self.state.cut = self.state.cut or row.cut
             if row.state == "refused":
                 self.state.end = row.index
+            else:
+                self.places.reach(row.index + 1)
 
     async def _issue(self, deadline: float | None) -> None:
         state, index, width = self.state, 0, self._width()
@@ -173,6 +167,8 @@ class Generation:
                     continue
                 self._refuse(indices[0], reason=str(cut), meta=cut_meta(cut))
                 return 0
+        self.places.reach(indices[-1] + 1)  # places that follow each other
+        batch.identity = Identity(self.run.problem.id, *self.places.of(indices[0]), self.run.name, self.operation.role)
         self.state.batch = batch
         task = asyncio.create_task(self.endpoint.fulfil(batch, grant))
         self.state.tasks.add(task)
@@ -188,7 +184,6 @@ class Generation:
 
     def _order(self) -> Order:
         # Of several samples at once nobody could tell whose piece arrived: they are not streamed, and left they are lost.
-        stream = self.stream if self.operation.n == 1 else None
         return Order(
             run=self.run.name,
             operation=self.operation,
@@ -197,10 +192,7 @@ class Generation:
             arrived=self._arrived,
             spent=self.run.books.spend,
             sent=self._sent,
-            watch=None if stream is None else stream.watch,
-            looked_at=stream is not None and stream.watched,
-            seen_tokens=lambda: 0 if stream is None else stream.tokens,
-            left=lambda: stream is not None and stream.left,
+            stream=self.stream if self.operation.n == 1 else None,
             doomed=lambda: Permanent(_HOPELESS) if self.operation.n is None and self.state.hopeless else None,
         )
 
@@ -214,19 +206,12 @@ class Generation:
             self.operation.prompt(first),
             self._bound(first),
             (run.ordinal, self.key.path, self.key.seq, first),
-            Identity(run.problem.id, self.first_ordinal + first, run.name, self.operation.role, self._within(first)),
             name,
         )
         if run.resumed:
             for index in indices:
                 batch.costs[index] = run.lost_before(self.key, index)
         return batch
-
-    def _within(self, index: int) -> int | None:
-        if not self.operation.temperatures:
-            return None
-        own = self.operation.temperature(index)
-        return self.first_within[own] + sum(self.operation.temperature(each) == own for each in range(index))
 
     def _bound(self, index: int) -> int:
         """Most prompt tokens of a sample; counted once for a prompt that all share."""
@@ -277,7 +262,7 @@ class Generation:
             return
         cost = batch.costs.get(0, NOTHING)
         if cost.samples:  # the endpoint charged what had arrived as a sample
-            self._arrived(row := batch.row(0, "ok", cost, text=stream.text, finish="cancelled", tokens=stream.tokens))
+            self._arrived(row := batch.row(0, "ok", cost, text=stream.text, finish="cancelled", tokens=stream.known))
             left = row.outcome(self.run.name)
             stream.left_sample = left if isinstance(left, Sample) else None
         elif cost.calls:  # nothing had arrived: what it cost is known all the same, as no more than its prompt

@@ -45,7 +45,7 @@ class Races:
         stream = Stream(operation, self._woken, was_left=found is not None and found.kind == "left")
         self._streams[operation.key] = stream
         if isinstance(begun, Generate):
-            stream.first_ordinal = self.run.take_ordinals(begun.role, begun.n or 0)
+            stream.places = self.run.places(begun)
         if isinstance(begun, Generate) or not stream.was_left:
             stream.task = asyncio.create_task(self._carry_out(stream))
         return stream.handle

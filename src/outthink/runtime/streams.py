@@ -15,6 +15,7 @@ from outthink.core.backend import Delta
 from outthink.core.errors import Cut
 from outthink.core.operation import Event, EventKind, Handle, Partial, Start
 from outthink.core.sample import Finish, Sample
+from outthink.runtime.places import Places
 from outthink.runtime.rows import clean
 
 LEAVING_SECONDS = 1.0
@@ -29,7 +30,9 @@ class Stream:
         self.task: asyncio.Task[None] | None = None
         self.leaving = False
         self.was_left = was_left
-        self.first_ordinal = 0
+        self.places: Places | None = None
+        self.counts = False  # its backend's pieces say how many tokens came
+        self.exact = False  # no token came that `tokens` doesn't count
         self.patience = LEAVING_SECONDS
         self.text = ""
         self.tokens = 0
@@ -53,15 +56,21 @@ class Stream:
         """Whether the strategy left it when something had arrived: that is a sample."""
         return self.leaving and bool(self.tokens or self.text)
 
+    @property
+    def known(self) -> int | None:
+        """How many tokens came; None where nobody counted them."""
+        return self.tokens if self.exact else None
+
     def restart(self) -> None:
         """A new attempt begins: nothing of an earlier one is part of the sample."""
-        self.text, self.tokens, self._told, self.partial = "", 0, 0, None
+        self.text, self.tokens, self.exact, self._told, self.partial = "", 0, self.counts, 0, None
         self.confidences = []
 
     def watch(self, delta: Delta) -> bool:
         """Called by the backend with each piece, on the loop's thread or a thread of its own; True asks it to stop."""
         self.text += clean(delta.text)
         self.tokens += delta.tokens
+        self.exact = delta.exact
         every, rule = self.start.every, self.start.rule
         if rule is not None and delta.logprobs is not None:
             self.confidences += delta.logprobs.confidences()

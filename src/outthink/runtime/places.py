@@ -1,0 +1,41 @@
+"""Which of a run's samples each sample is: what replays and simulated worlds draw by. Nothing here asks for any."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+from outthink.core.operation import Generate
+
+Taken = Counter[Hashable]
+"""How many places a run has taken, of each role, and of each prompt and temperature of a role."""
+
+
+@dataclass(slots=True)
+class Places:
+    """The places of one operation's samples; those that are known to be asked for are taken when it is made.
+
+    An operation that fills its budget takes one as each sample is asked for, so that none is taken twice by what runs beside it.
+    """
+
+    operation: Generate
+    taken: Taken
+    _found: list[tuple[int, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.reach(self.operation.n or 0)
+
+    def of(self, index: int) -> tuple[int, int]:
+        """A sample's place in the run, from 0: among all samples of its role, and among those of its prompt and temperature."""
+        self.reach(index + 1)
+        return self._found[index]
+
+    def reach(self, count: int) -> None:
+        """Take the places of the first `count` samples."""
+        role = self.operation.role
+        for index in range(len(self._found), count):
+            own = role, self.operation.prompt(index), self.operation.temperature(index)
+            self._found.append((self.taken[role], self.taken[own]))
+            self.taken[role] += 1
+            self.taken[own] += 1
