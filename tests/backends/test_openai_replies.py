@@ -254,6 +254,16 @@ def test_a_server_that_sends_one_token_per_event_is_counted_by_events() -> None:
     assert stream(piece("a"), piece("b"), one_by_one=True).completion(cancelled=True).completion_tokens == 2
 
 
+@pytest.mark.parametrize(
+    ("settings", "counts", "exact"),
+    [({}, {}, False), ({"one_by_one": True}, {}, True), ({}, {"usage": {"completion_tokens": 1}}, True)],
+)
+def test_a_piece_says_whether_its_tokens_were_counted(settings: dict[str, Any], counts: dict[str, Any], exact: bool) -> None:
+    delta = stream(**settings).read(Event(b"message", json.dumps(piece("two words", **counts)).encode()))
+    assert delta is not None
+    assert (delta.tokens, delta.exact) == (1, exact)
+
+
 def test_a_server_that_cannot_stream_sends_all_at_once() -> None:
     reader = stream(reply(choice(content="all of it", finish="length")))
     found = reader.completion(cancelled=False)

@@ -201,6 +201,20 @@ def test_a_missing_or_withheld_piece_is_asked_for_again() -> None:
     assert (result.usage.calls, result.usage.unknown_completion_tokens) == (4, 4 * 40)
 
 
+@pytest.mark.parametrize("told", [0, 1, 4])
+def test_a_server_that_ignores_n_and_counts_nothing_may_have_generated_it_all(told: int) -> None:
+    class Ignores(SimulatedBackend):
+        async def complete(self, request: Request) -> Completion:
+            whole = await super().complete(request)
+            return Completion(tuple(replace(piece, tokens=told or None) for piece in whole.pieces[:1]), prompt_tokens=5)
+
+    result = run(takes(4), model=Ignores(WORLD, n=4), retry=Retry(base=0.1))
+    # Requests for 4, 3, 2 and 1 samples: each may have generated as many.
+    assert (result.usage.calls, result.usage.samples) == (4, 4)
+    assert result.usage.unknown_completion_tokens == 40 * (3 + 2 + 1 + (0 if told else 4))
+    assert result.usage.completion_tokens == 4 * told
+
+
 def test_prompts_of_their_own() -> None:
     async def body(run: Run, problem: Problem) -> Selection:
         asked = [Prompt.chat(each.text) for each in WORLD.problems[:3]]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from outthink.core.backend import Completion, Delta, Request
+from outthink.core.capability import Capabilities
 from outthink.core.errors import InternalError
 from outthink.core.operation import Event, EventKind
 from outthink.core.problem import Problem
@@ -237,6 +238,51 @@ def test_places_among_samples_follow_the_program(tmp_path: Path) -> None:
     run(body, model=Placed(WORLD))
     assert sorted(seen) == [0, 1, 2, 3]
     assert seen[:3] == [0, 1, 2] or sorted(seen[:3]) == [0, 1, 2]
+
+
+class Uncounted(SimulatedBackend):
+    """Streams pieces without their tokens; it isn't told to stop, so that leaving closes the request."""
+
+    async def complete(self, request: Request) -> Completion:
+        if request.watch is None:
+            return await super().complete(request)
+        watch = request.watch
+        untold = replace(request, watch=lambda delta: bool(watch(replace(delta, exact=False))) and False)
+        return await super().complete(untold)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, counts=False)
+
+
+@pytest.mark.parametrize("counts", [True, False])
+@pytest.mark.parametrize("pieces", [0, 2])
+def test_what_a_server_did_not_count_is_unknown_and_stays_reserved(tmp_path: Path, pieces: int, counts: bool) -> None:
+    class Clock:
+        async def wait(self) -> None:
+            await asyncio.sleep(0.5 + pieces)
+
+    async def body(run: Run, problem: Problem) -> Selection:
+        handle = await run.start(problem)
+        await run.invoke("clock", "wait")
+        left = (await run.cancel(handle)).value
+        await run.generate(problem, None)
+        return chosen(left and left.tokens)
+
+    def once() -> Result:
+        kind = SimulatedBackend if counts else Uncounted
+        model = kind(WORLD, pace=Pace(first=1.0, per_token=1.0))
+        result = run(body, "100 completion tokens", model=model, roles={"clock": Clock()}, journal=tmp_path / "j.db")
+        served = model.served_completion_tokens
+        assert not served or result.usage.completion_tokens == served
+        return result
+
+    result = once()
+    unknown = 0 if counts else 40 - pieces
+    assert result.usage.unknown_completion_tokens == unknown
+    assert result.usage.completion_tokens + unknown <= 100
+    assert result.answer == (str(pieces) if pieces and counts else None)
+    assert once().usage == result.usage
 
 
 def test_leaving_that_is_cut_short_leaves_nothing_behind() -> None:

@@ -61,7 +61,16 @@ _ALL = (
     Engine(
         name="vllm",
         capabilities=Capabilities(
-            raw=True, n=16, logprobs=20, prefix=True, stream=True, cancel=True, prompt_logprobs=True, token_ids=True, guided=True
+            raw=True,
+            n=16,
+            logprobs=20,
+            prefix=True,
+            stream=True,
+            cancel=True,
+            counts=True,
+            prompt_logprobs=True,
+            token_ids=True,
+            guided=True,
         ),
         settings=_OPEN,
         states=frozenset(_OPEN),
@@ -72,7 +81,7 @@ _ALL = (
     Engine(
         name="sglang",
         capabilities=Capabilities(
-            raw=True, n=16, logprobs=20, prefix=True, stream=True, cancel=True, prompt_logprobs=True, guided=True
+            raw=True, n=16, logprobs=20, prefix=True, stream=True, cancel=True, counts=True, prompt_logprobs=True, guided=True
         ),
         settings=_OPEN,
         states=frozenset(_OPEN),
@@ -84,7 +93,7 @@ _ALL = (
     # message is always continued.
     Engine(
         name="llamacpp",
-        capabilities=Capabilities(raw=True, logprobs=20, prefix=True, stream=True, cancel=True, guided=True),
+        capabilities=Capabilities(raw=True, logprobs=20, prefix=True, stream=True, cancel=True, counts=True, guided=True),
         settings=_OPEN | {"repeat_penalty": "repeat_penalty"},
         states=frozenset(_OPEN),
         constants={
@@ -103,7 +112,7 @@ _ALL = (
     # Ollama's top_k, min_p and repeat penalty can't be stated over this interface: they are the Modelfile's.
     Engine(
         name="ollama",
-        capabilities=Capabilities(raw=True, stream=True, cancel=True, guided=True),
+        capabilities=Capabilities(raw=True, stream=True, cancel=True, counts=True, guided=True),
         settings=_OPENAI,
         states=frozenset(_OPENAI),
         one_by_one=True,

@@ -82,7 +82,7 @@ async def stream(sample: RecordedSample, whole: Piece, request: Request, name: s
 
     Raises PoolMiss where a strategy looks at it on the way and no prefixes were recorded.
     """
-    watch, total = request.watch, whole.tokens or 0
+    watch, total, counted = request.watch, whole.tokens or 0, whole.tokens is not None
     assert watch is not None
     if request.looked_at and not sample.prefixes:
         raise PoolMiss(f"{name} holds no prefixes of sample {sample.index}; record them (--every), or run this strategy live")
@@ -95,9 +95,9 @@ async def stream(sample: RecordedSample, whole: Piece, request: Request, name: s
         try:
             await asyncio.sleep(max(0.0, begun + tokens * pace - clock()))
         except asyncio.CancelledError:
-            watch(Delta("", min(tokens, round((clock() - begun) / pace)) - spent if pace else tokens - spent))
+            watch(Delta("", min(tokens, round((clock() - begun) / pace)) - spent if pace else tokens - spent, exact=counted))
             raise
-        enough = watch(Delta(sample.text[said:end], tokens - spent, _part(sample.logprobs, spent, tokens)))
+        enough = watch(Delta(sample.text[said:end], tokens - spent, _part(sample.logprobs, spent, tokens), counted))
         said, spent = max(said, end), tokens
         if enough and spent < total:
             left = replace(whole, text=sample.text[:said], finish=Finish.CANCELLED, tokens=spent, summary={})

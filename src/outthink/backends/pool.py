@@ -61,7 +61,7 @@ class PoolBackend:
         self.prices = prices
         self._samples, self._seed, self.virtual = samples, seed, sleep
         self._capabilities = Capabilities(
-            raw=True, seed=True, logprobs=alternatives, slots=SLOTS, stream=sleep, cancel=sleep, exact_cancel=sleep
+            raw=True, seed=True, logprobs=alternatives, slots=SLOTS, stream=sleep, cancel=sleep, counts=sleep, exact_cancel=sleep
         )
         self._prompts: dict[str, Prompt] = {}  # of problems whose recording kept none: the first one that was asked
         self._order = functools.lru_cache(maxsize=4096)(self._shuffled)

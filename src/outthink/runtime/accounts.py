@@ -12,10 +12,12 @@ from outthink.runtime.ledger import Grant
 def shares(completion: Completion, pieces: Sequence[Piece], grant: Grant, prices: Prices | None, seconds: float) -> list[Usage]:
     """What each piece cost: the prompt and the call go to the first, completion tokens to whom they belong.
 
-    With no piece at all, one usage: that of the whole request.
+    With no piece at all, one usage: that of the whole request. What was asked for and didn't come may have been generated all
+    the same: without a count of the whole request it is unknown, and charged to the first too.
     """
     own = _completion_tokens(completion, pieces)
-    found = [_share(completion, bool(pieces) and pieces[0].failed is None, own[0], grant, prices, seconds)]
+    missing = grant.ask.n - max(1, len(pieces)) if completion.completion_tokens is None else 0
+    found = [_share(completion, bool(pieces) and pieces[0].failed is None, own[0], missing, grant, prices, seconds)]
     for piece, tokens in zip(pieces[1:], own[1:], strict=True):
         unknown = grant.max_tokens if tokens is None else 0
         usd = None if prices is None else prices.usd(0, 0, (tokens or 0) + unknown)
@@ -24,12 +26,18 @@ def shares(completion: Completion, pieces: Sequence[Piece], grant: Grant, prices
 
 
 def _share(
-    completion: Completion, delivered: bool, tokens: int | None, grant: Grant, prices: Prices | None, seconds: float
+    completion: Completion,
+    delivered: bool,
+    tokens: int | None,
+    missing: int,
+    grant: Grant,
+    prices: Prices | None,
+    seconds: float,
 ) -> Usage:
     """What the first piece cost, and with it the request."""
     prompt, cached = completion.prompt_tokens or 0, completion.cached_tokens
     unknown_prompt = grant.ask.prompt if completion.prompt_tokens is None else 0
-    unknown = grant.max_tokens if tokens is None else 0
+    unknown = grant.max_tokens * (missing + (tokens is None))
     known = tokens or 0
     usd = None if prices is None else prices.usd(prompt + unknown_prompt, cached, known + unknown)
     return Usage(int(delivered), 1, prompt, cached, known, completion.reasoning_tokens, unknown_prompt, unknown, usd, seconds)
@@ -50,14 +58,15 @@ def _completion_tokens(completion: Completion, pieces: Sequence[Piece]) -> list[
     return [max(0, (tokens or 0) + (rest if i == 0 else 0)) for i, tokens in enumerate(counted)]
 
 
-def lost(grant: Grant, prompt: int | None, completion: int, *, left: bool, prices: Prices | None) -> Usage:
+def lost(grant: Grant, prompt: int | None, completion: int, *, exact: bool, prices: Prices | None) -> Usage:
     """The account of an attempt that broke or was left.
 
     prompt:     tokens it took, or None where only their upper bound is known
     completion: tokens that arrived
-    left:       we left the stream: what the server generated after that can't have been much; else the rest is unknown
+    exact:      we left a stream that counts its tokens: what the server generated after that can't have been much; else the
+                rest is unknown
     """
-    unknown = 0 if left else max(0, grant.ask.n * grant.max_tokens - completion)
+    unknown = 0 if exact else max(0, grant.ask.n * grant.max_tokens - completion)
     unknown_prompt = grant.ask.prompt if prompt is None else 0
     paid = (prompt or 0) + unknown_prompt, 0, completion + unknown
     return Usage(

@@ -78,7 +78,7 @@ class Endpoint:
         Returns the completion and the seconds it took.
         """
         on_the_wire = False
-        order = batch.order
+        order, stream = batch.order, batch.order.stream
         try:
             permit = await self.limiter.acquire(batch.priority[0])
             with permit:
@@ -93,9 +93,8 @@ class Endpoint:
                 if grant.max_tokens != sampling.max_tokens:
                     sampling = sampling.but(max_tokens=grant.max_tokens)
                 need, timeout = order.operation.logprobs, self.retry.timeout
-                request = Request(
-                    batch.prompt, sampling, batch.seeds, need, order.watch, timeout, batch.identity, order.looked_at
-                )
+                watch, looked_at = (None, False) if stream is None else (stream.watch, stream.watched)
+                request = Request(batch.prompt, sampling, batch.seeds, need, watch, timeout, batch.identity, looked_at)
                 clock = asyncio.get_running_loop().time
                 started = clock()
                 try:
@@ -122,9 +121,10 @@ class Endpoint:
             raise
         except BaseException as error:
             if on_the_wire and not isinstance(error, UsageError):  # a third party's backend may raise anything
-                seen, left = order.seen_tokens(), order.watch is not None and isinstance(error, asyncio.CancelledError)
-                usage = lost(grant, None, seen, left=left, prices=self.prices)
-                self._settle_failed(batch, grant, usage._replace(samples=int(order.left())))
+                seen = 0 if stream is None else stream.tokens
+                exact = stream is not None and stream.exact and isinstance(error, asyncio.CancelledError)
+                usage = lost(grant, None, seen, exact=exact, prices=self.prices)
+                self._settle_failed(batch, grant, usage._replace(samples=int(stream is not None and stream.left)))
             else:
                 self.ledger.settle(grant, samples=0, calls=0)
             raise
@@ -161,7 +161,7 @@ class Endpoint:
         return Usage(calls=1, usd=None if self.prices is None else 0.0)
 
     def _lost(self, grant: Grant, error: Lost) -> Usage:
-        return lost(grant, error.prompt_tokens, error.completion_tokens or 0, left=False, prices=self.prices)
+        return lost(grant, error.prompt_tokens, error.completion_tokens or 0, exact=False, prices=self.prices)
 
     def _settle_failed(self, batch: Batch, grant: Grant, usage: Usage) -> None:
         self.ledger.settle(

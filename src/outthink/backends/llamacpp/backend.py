@@ -84,6 +84,7 @@ class LlamaCppBackend:
             prefix=True,
             stream=True,
             cancel=True,
+            counts=True,
             slots=self._slots,
             context=self._context if facts is None else facts.context,
             vocabulary=0 if facts is None else facts.vocabulary,

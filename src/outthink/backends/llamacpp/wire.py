@@ -100,7 +100,7 @@ class Reply:
             raise Lost(f"llama.cpp sent a chunk that can't be read ({type(error).__name__}: {error})", **self.known()) from None
         if text:
             self._texts.append(text)
-        return Delta(text, self.tokens - before, logprobs)
+        return Delta(text, self.tokens - before, logprobs, exact=True)
 
     def known(self) -> dict[str, int | None]:
         """The tokens known to be spent, as `Lost` takes them."""

@@ -73,7 +73,7 @@ class StreamReader:
         self._count(answer, logprobs, some)
         if not text and logprobs is None and self.tokens == before:
             return None  # hidden reasoning is no text, but whoever leaves must know that it was paid
-        return Delta(text, self.tokens - before, logprobs)
+        return Delta(text, self.tokens - before, logprobs, self.exact)
 
     def completion(self, cancelled: bool) -> Completion:
         """Everything that arrived; `cancelled` says that we left before the end."""
