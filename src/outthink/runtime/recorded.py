@@ -17,6 +17,8 @@ from outthink.runtime.rows import COLUMNS, Outcome, Row, from_row
 
 NOTES = "notes"
 """The field of the header that is kept and not compared."""
+SECONDS = "session_seconds"
+"""The field that grows: how long sessions with this journal were open, where their budget bounds that."""
 BROKEN = (sqlite3.DatabaseError, ValueError, TypeError, KeyError, AttributeError, struct.error)
 """What reading a damaged or foreign file may raise."""
 
@@ -76,7 +78,7 @@ def recorded_of(db: sqlite3.Connection, number: int) -> Recorded:
 
 def read_header(path: str | Path) -> dict[str, Any]:
     """The header of a journal file. Raises BadInput where there is no file, JournalDamaged where it is no journal."""
-    with closing(_reader(path)) as db:
+    with closing(reader(path)) as db:
         try:
             return {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM header")}
         except BROKEN as error:
@@ -85,11 +87,20 @@ def read_header(path: str | Path) -> dict[str, Any]:
 
 def read_rows(path: str | Path) -> Iterator[tuple[str, Row]]:
     """Every final sample row with its run's name, in order of arrival, also while a run is writing."""
-    with closing(_reader(path)) as db:
+    with closing(reader(path)) as db:
         try:
             names = dict(db.execute("SELECT id, name FROM runs"))
             for values in db.execute(f"SELECT {', '.join(COLUMNS)} FROM samples WHERE state != 'sent' ORDER BY rowid"):
                 yield names[values[0]], from_row(values)
+        except BROKEN as error:
+            raise JournalDamaged(f"{path} is no journal of ours or is broken: {error}") from None
+
+
+def read_operations(path: str | Path) -> dict[str, dict[str, Any]]:
+    """What samples were asked for, by the digest that their rows have (see `rows.operation_row`)."""
+    with closing(reader(path)) as db:
+        try:
+            return {digest: json.loads(fields) for digest, fields in db.execute("SELECT digest, fields FROM operations")}
         except BROKEN as error:
             raise JournalDamaged(f"{path} is no journal of ours or is broken: {error}") from None
 
@@ -100,7 +111,7 @@ def read_outcomes(path: str | Path, kind: str) -> Iterator[tuple[str, str, int, 
         "SELECT runs.name, outcomes.path, outcomes.seq, outcomes.value FROM outcomes JOIN runs ON runs.id = outcomes.run "
         "WHERE kind = ? ORDER BY outcomes.rowid"
     )
-    with closing(_reader(path)) as db:
+    with closing(reader(path)) as db:
         try:
             for name, place, seq, value in db.execute(query, (kind,)):
                 yield name, place, seq, json.loads(value)
@@ -108,7 +119,7 @@ def read_outcomes(path: str | Path, kind: str) -> Iterator[tuple[str, str, int, 
             raise JournalDamaged(f"{path} is no journal of ours or is broken: {error}") from None
 
 
-def _reader(path: str | Path) -> sqlite3.Connection:
+def reader(path: str | Path) -> sqlite3.Connection:
     if not Path(path).is_file():
         raise BadInput("there is no such file", where=f"journal {path}")
     return sqlite3.connect(path)
