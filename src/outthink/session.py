@@ -139,7 +139,8 @@ class Session:
             await self._close()
             raise
         if self._scope.budget.seconds is not None:
-            self._scope.deadline = asyncio.get_running_loop().time() + self._scope.budget.seconds
+            left = self._scope.budget.seconds - self._journal.count_seconds()
+            self._scope.deadline = asyncio.get_running_loop().time() + left
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

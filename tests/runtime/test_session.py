@@ -102,6 +102,35 @@ def test_leaving_twice_and_going_on_sums_the_time(tmp_path: Path) -> None:
     assert (result.usage.calls, result.usage.unknown_completion_tokens) == (12, 80)
 
 
+def test_a_sessions_seconds_are_summed_over_resumes(tmp_path: Path) -> None:
+    async def body(run: Run, problem: Problem) -> Selection:
+        for _ in range(100):
+            await run.generate(problem)
+            run.offer(chosen("some"))
+        return chosen("done")
+
+    async def main(after: float | None, idle: float = 0.0) -> Result | None:
+        model = backend(pace=Pace(first=1.0, per_token=0.0, spread=0.0))
+        async with session(model, journal=tmp_path / "j.db", budget="10s") as opened:
+            await asyncio.sleep(idle)
+            try:
+                async with asyncio.timeout(after):
+                    return await opened.solve(PROBLEM, written(body))
+            except TimeoutError:
+                return None
+
+    assert run_virtually(main(2.5)) is None
+    assert run_virtually(main(0.5, idle=1.5)) is None, "time passes also where nothing is journalled"
+    result = run_virtually(main(None))
+    assert result is not None
+    assert result.reason == "the dataset budget of seconds is spent: 10 s"
+    # Two samples, then half a one, nothing, and what ten seconds less two and a half and two hold.
+    assert (result.answer, result.usage.samples) == ("some", 2 + 5)
+    again = run_virtually(main(None))
+    assert again is not None
+    assert (again.answer, again.usage, again.stop) == (result.answer, result.usage, result.stop)
+
+
 def test_many_runs_are_begun_only_as_fast_as_they_run() -> None:
     taken = []
 

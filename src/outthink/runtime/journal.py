@@ -25,8 +25,9 @@ from typing import Any
 from outthink.core.budget import NOTHING, Usage
 from outthink.core.errors import BadInput, JournalDamaged, JournalLocked, JournalMismatch
 from outthink.core.key import Key
-from outthink.runtime.recorded import BROKEN, NOTES, Recorded, recorded_of
-from outthink.runtime.rows import COLUMNS, SCHEMA, Row, clean, sent_row, to_row
+from outthink.core.operation import Generate
+from outthink.runtime.recorded import BROKEN, NOTES, SECONDS, Recorded, recorded_of
+from outthink.runtime.rows import COLUMNS, SCHEMA, Row, clean, operation_row, sent_row, to_row
 
 VERSION = 1
 GROUP_SECONDS = 0.005
@@ -47,9 +48,12 @@ class Journal:
         self._touched: set[str] = set()
         self._begun: list[tuple[object, ...]] = []
         self._samples: list[tuple[object, ...]] = []
+        self._operations: list[tuple[str, str]] = []
         self._outcomes: list[tuple[object, ...]] = []
         self._ended: list[tuple[object, ...]] = []
+        self._seconds: Callable[[], float] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
         self._since_checkpoint = 0
         self._checkpoint: threading.Thread | None = None
 
@@ -100,7 +104,7 @@ class Journal:
         except BROKEN as error:
             raise self._damaged(error) from None
         for name in dict.fromkeys([*wanted, *found]):
-            if name != NOTES and found.get(name) != wanted.get(name):
+            if name not in (NOTES, SECONDS) and found.get(name) != wanted.get(name):
                 raise JournalMismatch(_difference(self.path, name, found.get(name), wanted.get(name)), field=name)
         try:
             db.executescript(SCHEMA)  # a journal made before there were moments gets the table for them
@@ -127,6 +131,15 @@ class Journal:
         recorded = (self.recorded(run) for run in self._runs)
         return sum((each.usage() for each in recorded if each is not None), NOTHING)
 
+    def count_seconds(self) -> float:
+        """Seconds that sessions with this journal were open before; from now on this one's are added with each group."""
+        if self._db is None:
+            return 0.0
+        [(before,)] = self._db.execute("SELECT coalesce(max(value), 0.0) FROM header WHERE name = ?", (SECONDS,))
+        clock, since = asyncio.get_running_loop().time, asyncio.get_running_loop().time() - float(before)
+        self._seconds = lambda: clock() - since
+        return float(before)
+
     def begin(self, run: str, clock: Callable[[], float]) -> None:
         """Make a run known before its first row; `clock` says its wall seconds, which are kept with each group."""
         if self._db is None:
@@ -142,6 +155,12 @@ class Journal:
         if self._db is not None:
             self._schedule(run)
             self._ended.append((state, None if answer is None else clean(answer), self._clocks.pop(run)(), self._runs[run]))
+
+    def add_operation(self, run: str, digest: str, operation: Generate) -> None:
+        """Note what samples are asked for, once for all operations that ask the same; committed with its group."""
+        if self._db is not None:
+            self._operations.append(operation_row(digest, operation))
+            self._schedule(run)
 
     def add_sample(self, run: str, row: Row) -> None:
         """Append a sample's row; committed with its group."""
@@ -171,25 +190,29 @@ class Journal:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._db is None or not (self._begun or self._samples or self._outcomes or self._ended):
+        if self._db is None or not (self._begun or self._samples or self._outcomes or self._ended or self._closing):
             return
         walls = [(self._clocks[run](), self._runs[run]) for run in self._touched if run in self._clocks]
         passed = [(number, wall) for wall, number in (*walls, *(ended[2:] for ended in self._ended))]
         try:
             self._db.execute("BEGIN")
             self._db.executemany("INSERT INTO runs (id, name) VALUES (?, ?)", self._begun)
+            self._db.executemany("INSERT OR IGNORE INTO operations VALUES (?, ?)", self._operations)
             self._db.executemany(_INSERT, self._samples)
             self._db.executemany("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", self._outcomes)
             self._db.executemany("INSERT INTO moments SELECT ?, ?, max(rowid) FROM samples", passed if self._samples else ())
             self._db.executemany("UPDATE runs SET wall_seconds = ? WHERE id = ?", walls)
             self._db.executemany("UPDATE runs SET state = ?, answer = ?, wall_seconds = ? WHERE id = ?", self._ended)
+            if self._seconds is not None:
+                self._db.execute("INSERT OR REPLACE INTO header VALUES (?, ?)", (SECONDS, json.dumps(self._seconds())))
             self._db.execute("COMMIT")
         except _UNWRITABLE as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise JournalDamaged(f"{self.path} can't be written: {error}") from None
         self._since_checkpoint += len(self._samples) + len(self._outcomes)
-        self._begun, self._samples, self._outcomes, self._ended, self._touched = [], [], [], [], set()
+        self._begun, self._operations, self._samples, self._outcomes, self._ended = [], [], [], [], []
+        self._touched = set()
         if self._since_checkpoint > CHECKPOINT_ROWS and (self._checkpoint is None or not self._checkpoint.is_alive()):
             self._since_checkpoint = 0
             self._checkpoint = threading.Thread(target=_move_wal, args=(self.path,), daemon=True)
@@ -209,6 +232,7 @@ class Journal:
 
     def close(self) -> None:
         """Commit and close; harmless twice."""
+        self._closing = self._seconds is not None  # time passed also where nothing else did
         try:
             self.flush()
         finally:
@@ -242,7 +266,4 @@ def _difference(path: Path | None, name: str, old: object, new: object) -> str:
     differs = f"its {name.replace('_', ' ')} is {short(old)} and is now {short(new)}"
     if name == "problems":
         differs = "its problems were others, or have changed since"
-    return (
-        f"{path} belongs to another run: {differs}; "
-        "name another journal, or resume with what it was made with (`outthink resume`)"
-    )
+    return f"{path} belongs to another run: {differs}; put that back as it was, or name another journal"
