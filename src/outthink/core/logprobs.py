@@ -12,6 +12,9 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+GROUPED = ("least_confidence", "bottom_confidence", "tail_confidence")
+"""Names of the confidences of groups of tokens, in the order of `groups`."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogprobNeed:
@@ -19,21 +22,25 @@ class LogprobNeed:
 
     keep:   False records the summary only, so that journals stay small; True records the arrays too
     window: tokens of a group, for the confidences of groups in the summary; 0: none
+    first:  the alternatives of the first token by their texts too, as a sample's meta "first_token": verdicts are read there
     """
 
     top: int = 0
     keep: bool = False
     window: int = 0
+    first: bool = False
 
     def joined(self, other: LogprobNeed | None) -> LogprobNeed:
         """The least need that serves both."""
         if other is None:
             return self
-        return LogprobNeed(max(self.top, other.top), self.keep or other.keep, self.window or other.window)
+        return LogprobNeed(
+            max(self.top, other.top), self.keep or other.keep, self.window or other.window, self.first or other.first
+        )
 
     def fields(self) -> list[object]:
         """Plain JSON, the same for equal needs."""
-        return [self.top, self.keep, *([self.window] if self.window else [])]
+        return [self.top, self.keep, *([self.window] if self.window or self.first else []), *(["first"] if self.first else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ def groups(confidences: Sequence[float], window: int) -> dict[str, float]:
     means = [(after - before) / width for before, after in zip(sums, sums[width:], strict=False)]
     tail, means = means[-1], sorted(means)
     bottom = means[: max(1, len(means) // 10)]
-    return {"least_confidence": means[0], "bottom_confidence": math.fsum(bottom) / len(bottom), "tail_confidence": tail}
+    return dict(zip(GROUPED, (means[0], math.fsum(bottom) / len(bottom), tail), strict=True))
 
 
 def self_certainty(row: list[float], vocabulary: int) -> float:

@@ -198,7 +198,9 @@ class SimulatedBackend:
         found = tokens(text)
         if len(found) > request.sampling.max_tokens:
             found, finish = found[: request.sampling.max_tokens], Finish.LENGTH
-        return Piece("".join(found), finish, len(found), self._logprobs(request, len(found), reply.confidence, chance))
+        meta = {"first_token": self.world.verdicts(prompt)} if request.logprobs is not None and request.logprobs.first else {}
+        logprobs = self._logprobs(request, len(found), reply.confidence, chance)
+        return Piece("".join(found), finish, len(found), logprobs, meta=meta)
 
     def _reply(self, request: Request, at: int, prompt: Prompt, chance: random.Random) -> Reply:
         identity = request.identity

@@ -5,6 +5,7 @@ The backend and the schedules are those of every toy world (`simulated`, `trials
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -95,6 +96,15 @@ class TreeWorld(World):
                 steps.append("I give up.".removeprefix(begun))
             begun = ""
         return Reply(BOUNDARY.join(steps), 0.8)
+
+    def verdicts(self, prompt: Prompt) -> dict[str, float]:
+        """Of "good", its node's score, and "bad"; none where the answer left the tree."""
+        turns = [message.content for message in prompt.messages] or [prompt.text or ""]
+        name = next((name for name in self.trees if f"Toy problem {name}: which word?" in turns[0]), None)
+        node = None if name is None else self.node(name, prompt.prefix)
+        if node is None or node.score is None:
+            return {}
+        return {word: math.log(max(p, 1e-300)) for word, p in (("good", node.score), ("bad", 1 - node.score))}
 
 
 def _said(step: str, node: Node) -> str:

@@ -108,6 +108,10 @@ class World:
             drawn -= probability
         return self.say(answer, gold, chance)
 
+    def verdicts(self, prompt: Prompt) -> dict[str, float]:
+        """Log-probabilities of what a verifying model may say first about an answer so far; none in a world without steps."""
+        return {}
+
     def say(self, answer: str | None, gold: str, chance: random.Random) -> Reply:
         """A reply that states this answer (None: none) after some words; right ones are a little surer."""
         words = [f"step{chance.randrange(1000)}" for _ in range(chance.randint(*self.words))]

@@ -72,6 +72,7 @@ class Reply:
         self._texts: list[str] = []
         self._chosen, self._top = array("d"), array("d")
         self._at_end_token = False
+        self._first: dict[str, float] = {}
         self.prompt_tokens: int | None = None
         self.cached_tokens = 0
         self.tokens = 0
@@ -110,7 +111,8 @@ class Reply:
         """The sample as it is; one that has not ended was left."""
         need = self._need
         logprobs = None if need is None else Logprobs(self._chosen, self._top, need.top, self._vocabulary)
-        piece = Piece("".join(self._texts), self.finish or Finish.CANCELLED, self.tokens, logprobs)
+        meta = {"first_token": self._first} if need is not None and need.first else {}
+        piece = Piece("".join(self._texts), self.finish or Finish.CANCELLED, self.tokens, logprobs, meta=meta)
         return Completion((piece,), self.prompt_tokens, self.tokens, self.cached_tokens)
 
     def _end(self, reason: str, usage: dict[str, Any]) -> None:
@@ -134,6 +136,8 @@ class Reply:
         if need is None or found is None:
             return None
         chosen, top = array("d"), array("d")
+        if need.first and not self._chosen and found["content"]:
+            self._first = {each["token"]: _number(each["logprob"]) for each in reversed(found["content"][0]["top_logprobs"])}
         for token in found["content"]:
             chosen.append(_number(token["logprob"]))
             row = [_number(other["logprob"]) for other in token["top_logprobs"][: need.top]]

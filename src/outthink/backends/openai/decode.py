@@ -107,7 +107,9 @@ def _piece(choice: dict[str, Any], request: Request, chat: bool, tokens: int | N
     failed = why_failed(text, finish, request, logprobs)
     if echo and type(text) is str:
         text = text.removeprefix(echo)
-    meta = {"reasoning": hidden} if hidden else {}
+    meta: dict[str, object] = {"reasoning": hidden} if hidden else {}
+    if request.logprobs is not None and request.logprobs.first:
+        meta["first_token"] = first_token_of(choice.get("logprobs"))
     return Piece(text if failed is None else "", finish, tokens, logprobs, failed=failed, meta=meta)
 
 
@@ -177,6 +179,23 @@ def logprobs_of(found: object, top: int, vocabulary: int = 0) -> Logprobs | None
         if top:
             alternatives.extend(_row(ranked, top))
     return Logprobs(chosen, alternatives, top, vocabulary)
+
+
+def first_token_of(found: object) -> dict[str, float]:
+    """Log-probabilities of the first token's alternatives by their texts, in either form; of equal texts the most probable."""
+    source: Any = found if type(found) is dict else {}
+    rows = source.get("content") or source.get("top_logprobs")
+    first = rows[0] if type(rows) is list and rows else None
+    if type(first) is dict and "top_logprobs" in first:
+        items = first["top_logprobs"] if type(first["top_logprobs"]) is list else []
+        pairs = [(item.get("token"), item.get("logprob")) for item in items if type(item) is dict]
+    else:
+        pairs = list(first.items()) if type(first) is dict else []
+    best: dict[str, float] = {}
+    for text, value in pairs:
+        if type(text) is str and is_unicode(text) and isinstance(value, float | int) and _LEAST <= value <= _MOST:
+            best[text] = max(min(value, 0.0), best.get(text, -math.inf))
+    return best
 
 
 def _row(ranked: object, top: int) -> list[float]:

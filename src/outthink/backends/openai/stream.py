@@ -10,6 +10,7 @@ from outthink.backends.openai.decode import (
     choices_of,
     counts_of,
     finish_of,
+    first_token_of,
     hidden_of,
     json_of,
     logprobs_of,
@@ -51,6 +52,7 @@ class StreamReader:
         self._finish = Finish.OTHER
         self._chosen, self._top = array("d"), array("d")
         self._lacks_logprobs = False
+        self._first: dict[str, float] = {}
         self._counts = NO_COUNTS
         self.tokens = 0
         self.prompt_tokens: int | None = None
@@ -87,7 +89,9 @@ class StreamReader:
             logprobs = Logprobs(self._chosen, self._top, need.top, self._vocabulary)
         finish = Finish.CANCELLED if cancelled else self._finish
         failed = why_failed(text, finish, self._request, logprobs)
-        meta = {"reasoning": hidden} if hidden else {}
+        meta: dict[str, object] = {"reasoning": hidden} if hidden else {}
+        if need is not None and need.first:
+            meta["first_token"] = self._first
         tokens = self.tokens if self.exact else None
         piece = Piece(text if failed is None and text else "", finish, tokens, logprobs, failed=failed, meta=meta)
         _, _, cached, reasoning = self._counts
@@ -113,6 +117,8 @@ class StreamReader:
         if self._request.logprobs is not None:
             logprobs = logprobs_of(choice.get("logprobs"), self._request.logprobs.top, self._vocabulary)
             if logprobs is not None:
+                if self._request.logprobs.first and not self._chosen:
+                    self._first = first_token_of(choice.get("logprobs"))
                 self._chosen += logprobs.chosen
                 self._top += logprobs.top
             elif text:

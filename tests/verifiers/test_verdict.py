@@ -1,0 +1,56 @@
+"""The verdict verifier reads two tokens' probabilities, once per beginning, and says None where it can't read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from outthink.core.errors import BadInput, UnknownName
+from outthink.core.selection import Result
+from outthink.runtime.clock import run_virtually
+from outthink.session import Session
+from outthink.testing.simulated import SimulatedBackend
+from outthink.testing.trees import Node, TreeWorld
+from outthink.verifiers.verdict import Verdict
+
+WORLD = TreeWorld.grown(
+    {"p": ("gold", Node(below={"a": Node(0.5, 0.8, {"gold": Node(1, 0.9)}), "b": Node(0.5, 0.4, {"tin": Node(1, 0.6)})}))}
+)
+
+
+def run(verifier: Verdict, strategy: str = "beam_search", **parameters: Any) -> tuple[Result, SimulatedBackend]:
+    backend, prm = SimulatedBackend(WORLD), SimulatedBackend(WORLD, name="prm")
+
+    async def main() -> Result:
+        async with Session(backend, task=WORLD.task, verifier=verifier, roles={"prm": prm}) as session:
+            return await session.solve(WORLD.problems[0], strategy, **parameters)
+
+    return run_virtually(main()), prm
+
+
+def test_it_scores_steps_by_probability() -> None:
+    found, prm = run(Verdict(mark="\n\n"), width=8, branching=8)
+    assert (found.answer, found.confidence) == ("gold", pytest.approx(0.9))
+    assert prm.calls == 3, "two first steps and one second one, each scored once"
+    assert prm.served_completion_tokens <= 3, "at most one token each"
+    assert found.usage.calls == 16 + 3
+
+
+def test_whole_answers_are_scored_step_by_step() -> None:
+    found, prm = run(Verdict(mark="\n\n", aggregate="product"), "best_of_n", n=8)
+    assert (found.answer, found.confidence) == ("gold", pytest.approx(0.72))
+    assert prm.calls == 4
+
+
+def test_neither_word_is_no_score() -> None:
+    found, _ = run(Verdict(good="yes", bad="no"), "best_of_n", n=4)
+    assert found.confidence is None or found.answer is None or "scored none" in found.reason
+
+
+def test_wrong_settings() -> None:
+    with pytest.raises(UnknownName):
+        Verdict(form="letter")
+    for wrong in ({"good": "x", "bad": "x"}, {"top": 1}, {"good": ""}):
+        with pytest.raises(BadInput):
+            Verdict(**wrong)  # type: ignore[arg-type]  # wrong on purpose
