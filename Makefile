@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The extra `hub` is left out: its tests use a fake, and it is larger than all the rest.
-EXTRAS := embedded,math,evaluate,fast,dev
+EXTRAS := embedded,math,evaluate,fast,serve,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-short pool test test-model lint format check docs bench clean

@@ -16,6 +16,7 @@ from outthink.cli.pool import pool
 from outthink.cli.probe import probe
 from outthink.cli.record import record
 from outthink.cli.resume import resume
+from outthink.cli.serve import serve
 from outthink.cli.solve import solve
 from outthink.cli.strategies import strategies
 
@@ -35,5 +36,5 @@ def app(context: click.Context, file: Path | None) -> None:
         context.default_map = config.default_map(group, config.read(path), str(path))
 
 
-for command in (solve, evaluate, record, pool, compare, fit, strategies, probe, resume, demo):
+for command in (solve, evaluate, record, pool, compare, fit, strategies, probe, resume, serve, demo):
     app.add_command(command)

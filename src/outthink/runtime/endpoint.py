@@ -20,12 +20,23 @@ from outthink.runtime.rows import Row, State, clean, cut_meta, packed, unpacked
 
 
 class Endpoint:
-    """A backend, open, with its limiter and retry rule."""
+    """A backend, open, with its limiter and retry rule.
 
-    def __init__(self, backend: Backend, ledger: Ledger, *, concurrency: int | None = None, retry: Retry | None = None) -> None:
+    lasting: what it refuses to one run for good (a bad key, no such model) it would refuse to all: nothing more is sent
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        ledger: Ledger,
+        *,
+        concurrency: int | None = None,
+        retry: Retry | None = None,
+        lasting: bool = True,
+    ) -> None:
         self.backend, self.ledger = backend, ledger
         self.retry = retry or Retry()
-        self._concurrency = concurrency
+        self._concurrency, self._lasting = concurrency, lasting
         self.limiter = Limiter(concurrency)
         self.broken: Permanent | None = None
 
@@ -105,7 +116,7 @@ class Endpoint:
                     self._settle_failed(batch, grant, self._refused())
                     raise
                 except Permanent as error:
-                    if error.hopeless:
+                    if error.hopeless and self._lasting:
                         self.broken = error
                     self._settle_failed(batch, grant, self._refused())
                     raise

@@ -37,6 +37,7 @@ from outthink.runtime.books import Books
 from outthink.runtime.generation import Generated, Generation
 from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
+from outthink.runtime.listening import Listener
 from outthink.runtime.places import Places, Taken
 from outthink.runtime.races import Races
 from outthink.runtime.roles import answer_invoke
@@ -58,9 +59,10 @@ class Interpreter:
         journal: Journal,
         around: Scope,
         keep_samples: bool = True,
+        listener: Listener | None = None,
     ) -> None:
         self.spec, self.strategy, self.bindings = spec, strategy, bindings
-        self.journal, self._keep_samples = journal, keep_samples
+        self.journal, self._keep_samples, self.listener = journal, keep_samples, listener
         self.name, self.seed, self.ordinal = clean(spec.name), spec.seed, spec.ordinal
         self.problem = spec.problem
         self.logprobs = bindings.logprob_need()
@@ -164,8 +166,9 @@ class Interpreter:
         # On a resume the verifier is stepped again, so that the books stay right, but what it once said is what counts.
         scores = await self._score(operation)
         if found is None:
-            used = self.books.spent(_inside(operation.key))
-            self.journal.add_outcome(self.name, operation.key, "score", digest, {"scores": scores, "usage": used.fields()})
+            used, keys = self.books.spent(_inside(operation.key)), [str(sample.key) for sample in operation.samples]
+            value = {"role": operation.role, "samples": keys, "scores": scores, "usage": used.fields()}
+            self.journal.add_outcome(self.name, operation.key, "score", digest, value)
             return scores
         return found.value["scores"]
 

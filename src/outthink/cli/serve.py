@@ -1,0 +1,54 @@
+"""`outthink serve`: the gateway. Thin: settings in, a running server out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from outthink.cli.terminal import Output, note
+
+
+@click.command()
+@click.option("--model", multiple=True, help="'embedded', a .gguf file, or URL#name; several times for several models.")
+@click.option("--config", "file", type=click.Path(exists=True, dir_okay=False), help="Settings in TOML instead of --model.")
+@click.option("--host", help="The address to listen on. [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="The port to listen on; 0 takes a free one. [default: 8000]")
+@click.option("--strategy", help="The default strategy, such as majority:16. [default: single]")
+@click.pass_obj
+def serve(output: Output, /, **given: Any) -> int:
+    """Serve an OpenAI-compatible API whose answers are better: change the base URL of any client to this one.
+
+    A client chooses a strategy by the model's name (NAME@majority:16) or as docs/gateway.md says.
+    """
+    from outthink import api
+    from outthink.core.errors import BadInput
+
+    if bool(given["model"]) == bool(given["file"]):
+        raise BadInput("give either --model (once or more) or --config", where="serve")
+    api.run_anywhere(_configured(given) if given["file"] else _served(given))
+    return 0
+
+
+async def _served(given: dict[str, Any]) -> None:
+    from outthink.gateway.gateway import Gateway, opened
+    from outthink.gateway.server import serve
+    from outthink.runtime.ledger import Ledger
+
+    ledger = Ledger()
+    async with opened(given["model"], ledger=ledger, strategy=given["strategy"] or "single") as models:
+        gateway = Gateway(models, ledger=ledger)
+        await serve(
+            gateway, host=given["host"] or "127.0.0.1", port=given["port"] if given["port"] is not None else 8000, told=_tell
+        )
+
+
+async def _configured(given: dict[str, Any]) -> None:
+    """With a configuration file."""
+    from outthink.gateway.operation import serve_configured
+
+    await serve_configured(given["file"], host=given["host"], port=given["port"], strategy=given["strategy"], told=_tell)
+
+
+def _tell(url: str) -> None:
+    note(f"listening on {url}/v1")

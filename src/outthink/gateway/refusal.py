@@ -1,0 +1,106 @@
+"""Errors as clients of OpenAI's protocol get them: a status, a sentence and a code. An error is never an answer."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from outthink.core.errors import BackendError, Lost, OutthinkError, Permanent, Refused, UsageError
+
+_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    404: "not_found_error",
+    405: "invalid_request_error",
+    408: "invalid_request_error",
+    409: "invalid_request_error",
+    413: "invalid_request_error",
+    415: "invalid_request_error",
+    422: "invalid_request_error",
+    429: "rate_limit_error",
+}
+_AGAIN = {408, 409, 429, 502, 503, 504}
+
+
+class Refusal(OutthinkError):
+    """A request that gets no answer.
+
+    status:      HTTP status
+    code:        a word for programs, such as "unknown_model"
+    param:       the field of the request that is meant, or None
+    retry_after: seconds after which it is worth trying again, or None
+    headers:     further ones of the reply
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        code: str = "",
+        param: str | None = None,
+        retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
+        usage: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.code, self.param, self.retry_after = (
+            status,
+            code or _TYPES.get(status, "server_error"),
+            param,
+            retry_after,
+        )
+        self._headers, self.usage = dict(headers or {}), usage
+
+    def document(self) -> dict[str, Any]:
+        """The body. `usage`, where something was spent, is what OpenAI's shape has no place for."""
+        kind = _TYPES.get(self.status, "server_error")
+        error = {"message": str(self), "type": kind, "param": self.param, "code": self.code}
+        return {"error": error} if self.usage is None else {"error": error, "usage": dict(self.usage)}
+
+    def body(self) -> bytes:
+        """The body in bytes."""
+        return json.dumps(self.document(), ensure_ascii=False).encode("utf-8", "replace")
+
+    def headers(self) -> dict[str, str]:
+        """Its headers. OpenAI's clients repeat 408, 409, 429 and 5xx by themselves unless they are told not to."""
+        found = dict(self._headers)
+        if self.status == 401:
+            found.setdefault("WWW-Authenticate", "Bearer")
+        if self.retry_after is not None:
+            found["Retry-After"] = str(max(1, math.ceil(self.retry_after)))
+        if self.status not in _AGAIN:
+            found["X-Should-Retry"] = "false"
+        return found
+
+
+def refusal_of(error: OutthinkError) -> Refusal:
+    """What a client is told of an error of ours."""
+    match error:
+        case Refusal():
+            return error
+        case UsageError():
+            return Refusal(400, str(error), param=getattr(error, "where", None) or None)
+        case BackendError():
+            return _of_backend(error)
+        case _:
+            return Refusal(500, str(error), code="internal_error")
+
+
+def _of_backend(error: BackendError) -> Refusal:
+    status = error.status
+    match error:
+        case Refused():
+            if status == 429:
+                return Refusal(429, str(error), code="upstream_overloaded", retry_after=error.retry_after)
+            return Refusal(503, str(error), code="upstream_unavailable", retry_after=error.retry_after)
+        case Permanent() if status in (400, 413, 415, 422):
+            return Refusal(status, str(error), code="upstream_refused")
+        case Lost() if status is None or status in (408, 504):
+            return Refusal(504 if "in time" in str(error) or "within" in str(error) else 502, str(error), code="upstream_lost")
+        case _:
+            return Refusal(502, str(error), code="upstream_failed")
