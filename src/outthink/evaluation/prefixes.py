@@ -67,10 +67,12 @@ class _Drawn:
         raise BadInput(f"there is nothing for {name!r} to go by", where="selector")
 
     def _any(self) -> Floats:
-        return self._running_maximum(self._samples.right[self._orders]).astype(np.float64)
+        return self._running_maximum(self._gathered(self._samples.right)).astype(np.float64)
 
     def _plurality(self) -> Floats:
-        return np.concatenate([self._shared(votes == votes.max(axis=1, initial=1)[:, None]) for votes in self._tallies()])
+        narrow = np.uint8 if len(self._orders) < 1 << 8 else np.uint32  # bytes are compared many at a time
+        tallies = (votes.astype(narrow) for votes in self._tallies())
+        return np.concatenate([self._shared(votes == votes.max(axis=1, initial=1)[:, None]) for votes in tallies])
 
     def _heaviest(self, weights: Floats) -> Floats:
         voting = (self._samples.classes >= 0) & ~np.isnan(weights)
@@ -90,11 +92,11 @@ class _Drawn:
         levels[chosen] = ranks + 1  # 0: can't be chosen
         value = np.bincount(levels, self._samples.right) / np.maximum(np.bincount(levels), 1)
         value[0] = 0.0
-        drawn = levels[self._orders]
+        drawn = self._gathered(levels)
         best = self._running_maximum(drawn)
         if not bool(np.any((value > 0) & (value < 1))):
             return np.asarray(value[best], dtype=np.float64)
-        right, out = self._samples.right[self._orders], np.zeros(best.shape)
+        right, out = self._gathered(self._samples.right), np.zeros(best.shape)
         for at, (_, last) in enumerate(self._spans):
             tied = drawn[:last] == best[at]
             narrow = np.uint8 if last < 1 << 8 else np.uint32  # bytes are summed many at a time
@@ -106,17 +108,22 @@ class _Drawn:
         """(J, M): of the first n of (T, M), for each n."""
         return np.maximum.accumulate([drawn[first:last].max(axis=0) for first, last in self._spans], axis=0)
 
+    def _gathered(self, table: NDArray[Any]) -> NDArray[Any]:
+        """(T, M) what a table (N,) says of each drawn sample."""
+        return table.take(self._orders, mode="clip")  # every order is of our making: there is nothing to check
+
     def _tallies(self, weights: Floats | None = None) -> Iterator[NDArray[Any]]:
         """(G, C, M) votes, or their weights, by class after each of the next G of the n."""
         classes, many = len(self._class_right), self._orders.shape[1]
-        drawn = None if weights is None else weights[self._orders]
-        before: NDArray[Any] | int = 0
+        drawn = None if weights is None else self._gathered(weights)
+        before: NDArray[Any] | None = None
         for first, last, cells, steps in self._cells:
             heavy = None if drawn is None else drawn[first:last].ravel()
             found = np.bincount(cells.ravel(), heavy, steps * (classes + 1) * many)
             tally = found.reshape(steps, classes + 1, many)[:, :classes]
             for votes in tally:  # one by one: numpy's own accumulation is three times slower across rows
-                votes += before
+                if before is not None:
+                    votes += before
                 before = votes
             yield tally
 
@@ -128,14 +135,14 @@ class _Drawn:
         """
         classes, many = len(self._class_right), self._orders.shape[1]
         rows = np.where(self._samples.classes < 0, classes, self._samples.classes) * many
-        together, found = max(1, _CELLS // ((classes + 1) * many)), []
+        together, found, column = max(1, _CELLS // ((classes + 1) * many)), [], np.arange(many)
         for at in range(0, len(self._spans), together):
             spans = self._spans[at : at + together]
-            first, last = spans[0][0], spans[-1][1]
-            step = np.repeat(np.arange(len(spans)), [end - begin for begin, end in spans])
-            cells = rows[self._orders[first:last]]
-            cells += (step * (classes + 1) * many)[:, None] + np.arange(many)
-            found.append((first, last, cells, len(spans)))
+            start, end = spans[0][0], spans[-1][1]
+            cells = rows.take(self._orders[start:end], mode="clip")
+            for step, (first, last) in enumerate(spans):
+                cells[first - start : last - start] += column + step * (classes + 1) * many
+            found.append((start, end, cells, len(spans)))
         return found
 
     def _shared(self, tied: NDArray[np.bool_]) -> Floats:
@@ -145,4 +152,5 @@ class _Drawn:
         hits = np.zeros(classes.shape)
         for at in np.nonzero(self._class_right)[0]:  # most often one
             hits += self._class_right[at] * tied[:, at]
-        return np.asarray(hits / np.maximum(classes, 1), dtype=np.float64)
+        hits /= np.maximum(classes, 1)
+        return hits

@@ -152,8 +152,8 @@ def _summed(
     total, mean = np.zeros((*shape, len(drawn))), np.zeros(shape)
     for samples, times in zip(problems, drawn.T, strict=True):
         credit = credit_of_prefixes(samples, bank[samples.n], ns, names)
-        mean += credit.mean(axis=2)
         upto = np.zeros((*shape, credit.shape[2] + 1))
         np.cumsum(credit, axis=2, out=upto[:, :, 1:])
+        mean += upto[:, :, -1] / credit.shape[2]
         total += np.diff(upto[:, :, np.concatenate([[0], times.cumsum()])], axis=2)
     return total, mean
