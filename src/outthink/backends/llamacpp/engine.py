@@ -47,9 +47,10 @@ class Engine:
 
     slots:   samples generated at once, each on its own thread and with its own `context` tokens
     threads: that compute, shared by all slots
+    precise: keep keys and values in float32 and compute attention plainly: slower, and as near to the weights as it gets
     """
 
-    def __init__(self, path: Path, *, slots: int, context: int, threads: int) -> None:
+    def __init__(self, path: Path, *, slots: int, context: int, threads: int, precise: bool = False) -> None:
         library = load_library()
         self._key = secrets.token_urlsafe(32)
         params = library.CommonParams()
@@ -59,6 +60,9 @@ class Engine:
         params.n_batch = BATCH
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
         params.cache_ram_mib = 0  # slots keep their last prompt; a second copy in memory bought nothing
+        if precise:
+            params.cache_type_k = params.cache_type_v = library.ggml_type.GGML_TYPE_F32
+            params.flash_attn_type = library.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
         params.verbosity = -1
         params.api_keys = [self._key]
         params.ui = False
