@@ -186,7 +186,7 @@ class Session:
         return many(specs, make, self._endpoints["generator"].limiter)
 
     def _interpreter(self, spec: RunSpec, strategy: Strategy, *, keep_samples: bool) -> Interpreter:
-        self.bindings.check(strategy, spec.budget)
+        self.bindings.check(strategy, spec.budget, spec.parameters)
         return Interpreter(
             spec,
             strategy,

@@ -9,12 +9,17 @@ from typing import Any
 
 import pytest
 
-from outthink.core.errors import BadInput, MissingRole, OracleRefused
+from outthink.core.capability import Capabilities
+from outthink.core.errors import BadInput, MissingRole, OracleRefused, UnknownName, Unsupported
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.sample import Sample
 from outthink.core.selection import Selection, Stop
-from tests.runtime.running import chosen, run
+from outthink.testing.simulated import SimulatedBackend
+from outthink.testing.worlds import ToyVerifier
+from outthink.verifiers.judge import Judge
+from outthink.verifiers.verdict import Verdict
+from tests.runtime.running import PROBLEM, WORLD, backend, chosen, run
 
 
 class Nosy:
@@ -63,6 +68,36 @@ def test_gold_answers_go_to_the_grader_alone() -> None:
         run(grades, verifier=seen)
     assert run(grades, verifier=seen, oracle=True).answer == "[True, False, False]"
     assert all(problem.gold is None for problem in seen.seen)
+
+
+class Plain(SimulatedBackend):
+    """Takes raw text and gives no more than text."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(chat=False, raw=True, logprobs=3)
+
+
+def test_every_role_that_is_named_is_checked_before_anything_is_spent() -> None:
+    able, plain = backend(), Plain(WORLD)
+    toy = ToyVerifier({})
+
+    def refused(error: type[Exception], match: str, strategy: str, **how: Any) -> None:
+        parameters = how.pop("parameters", {})
+        with pytest.raises(error, match=match):
+            run(None, 4, around=lambda session: session.solve(PROBLEM, strategy, 4, **parameters), model=able, **how)
+
+    target = {"verifier": toy, "parameters": {"target": "large"}}
+    refused(MissingRole, "strategy atts needs a large; bind one", "atts", **target)
+    refused(Unsupported, "strategy atts, of its large, needs prefix", "atts", **target, roles={"large": plain})
+    refused(MissingRole, "strategy atts needs a large", "atts", **target, roles={"large": Tools()})
+    refused(Unsupported, "verifier judge.*, of its judge, needs chat", "best_of_n", verifier=Judge(), roles={"judge": plain})
+    refused(MissingRole, "verifier verdict.* needs a prm", "best_of_n", verifier=Verdict())
+    refused(Unsupported, "of its prm, needs log-prob.* with 20 alt", "best_of_n", verifier=Verdict(), roles={"prm": plain})
+    asks = {"parameters": {"judge": "model"}, "roles": {"judge": plain}}
+    refused(Unsupported, "strategy deepprune, of its judge, needs chat", "deepprune", **asks)
+    refused(UnknownName, "no parameter of atts is called 'targe'", "atts", verifier=toy, parameters={"targe": "large"})
+    assert able.calls == plain.calls == 0
 
 
 class Tools:

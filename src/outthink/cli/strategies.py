@@ -42,7 +42,9 @@ def strategies(output: Output, name: str | None, cite: bool, markdown: bool) -> 
 
 def needs_of(strategy: Strategy) -> list[str]:
     """What it needs beyond sampling text, in words."""
-    return sorted([*(need.value.replace("_", " ") for need in strategy.needs), *strategy.roles])
+    return sorted(
+        [*(need.value.replace("_", " ") for need in strategy.needs), *(role for role in strategy.asks({}) if role != "generator")]
+    )
 
 
 def fields(strategy: Strategy) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -19,6 +20,16 @@ class Needs(StrEnum):
     PREFIX = "prefix"  # continue a given beginning of an answer
     STEPS = "steps"  # go on step by step: continue a beginning, and stop at a string
     STREAM = "stream"  # partial samples while they are generated, and cancel that frees the server
+
+
+Roles = Collection[str]
+"""Names of roles; as a mapping also what the model that plays each must be able to do (a collection of `Needs` and
+`LogprobNeed`). Names alone: any model will do, or an object with async methods."""
+
+
+def needs_of(roles: Roles, role: str) -> Collection[Needs | LogprobNeed]:
+    """What a role must be able to do."""
+    return roles[role] if isinstance(roles, Mapping) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +82,11 @@ class Capabilities:
                 "use a backend that gives them (the embedded model, vLLM, SGLang, llama.cpp)"
             )
 
-    def require(self, needs: frozenset[Needs], who: str, backend: str) -> None:
+    def require(self, needs: Collection[Needs | LogprobNeed], who: str, backend: str) -> None:
         """Raise Unsupported for the first need that this backend can't meet."""
+        for each in needs:
+            if isinstance(each, LogprobNeed):
+                self.require_logprobs(each, who, backend)
         lacking = {
             Needs.LOGPROBS: self.logprobs < 0,
             Needs.TOP_LOGPROBS: self.logprobs < 1,

@@ -79,9 +79,9 @@ class MissingExtra(UsageError, ImportError):
 class MissingRole(UsageError):
     """A strategy needs a role that nothing is bound to."""
 
-    def __init__(self, strategy: str, role: str) -> None:
-        super().__init__(f"strategy {strategy} needs a {role}; bind one with {role}=... (on the command line --{role} NAME)")
-        self.strategy, self.role = strategy, role
+    def __init__(self, who: str, role: str) -> None:
+        super().__init__(f"{who} needs a {role}; bind one with {role}=... (on the command line --{role} NAME)")
+        self.who, self.role = who, role
 
 
 class Unsupported(UsageError):

@@ -9,7 +9,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from outthink.core.capability import Needs
+from outthink.core.capability import Needs, Roles
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.problem import Problem
 from outthink.core.run import Run
@@ -27,7 +27,8 @@ class Strategy:
     paper: its reference ("arXiv:2203.11171"), or "" for a baseline without one
     title: the paper's title
     needs: what it needs beyond sampling text
-    roles: roles it uses beyond the generator (and, with Needs.SCORES, the verifier)
+    roles: roles it uses beyond the generator (and, with Needs.SCORES, the verifier), and what they must be able to do (see
+           `Roles`); where parameters choose them, a function of all parameters
     races: its result depends on which sample ends first
     curve: what it offers on the way is what it would have answered with so much less. False: it chooses once among all
            samples, so that each budget needs a run of its own
@@ -38,7 +39,7 @@ class Strategy:
     paper: str
     title: str
     needs: frozenset[Needs]
-    roles: frozenset[str]
+    roles: Roles | Callable[[Mapping[str, Any]], Roles]
     races: bool
     curve: bool = True
 
@@ -66,6 +67,10 @@ class Strategy:
                 raise BadInput(f"{value!r} must be a whole number, 1 or more, or None to fill the budget", where=f"{self.name}.n")
         return {**known, **given}
 
+    def asks(self, given: Mapping[str, Any]) -> Roles:
+        """The roles that a run with these parameters uses."""
+        return self.roles(self.bound(given)) if callable(self.roles) else self.roles
+
     def start(self, run: Run, problem: Problem, given: Mapping[str, Any]) -> Coroutine[Any, Any, Selection]:
         """The coroutine of one run."""
         return self.body(run, problem, **self.bound(given))
@@ -83,7 +88,7 @@ def strategy(
     paper: str = "",
     title: str = "",
     needs: frozenset[Needs] | set[Needs] = frozenset(),
-    roles: frozenset[str] | set[str] = frozenset(),
+    roles: Roles | Callable[[Mapping[str, Any]], Roles] = frozenset(),
     races: bool = False,
     curve: bool = True,
 ) -> Callable[[Body], Strategy]:
@@ -94,6 +99,6 @@ def strategy(
     def made(body: Body) -> Strategy:
         if not inspect.iscoroutinefunction(body) or not inspect.getdoc(body):
             raise BadInput("it must be an async function with a docstring", where=f"strategy {name}")
-        return Strategy(name, body, paper, title, frozenset(needs), frozenset(roles), races, curve)
+        return Strategy(name, body, paper, title, frozenset(needs), roles, races, curve)
 
     return made

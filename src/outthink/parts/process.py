@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from outthink.core.capability import Roles
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.run import Run
@@ -25,7 +26,7 @@ class Process:
 
     oracle = False
     logprobs: LogprobNeed | None = None
-    roles: frozenset[str] = frozenset()
+    roles: Roles = ()
 
     def __init__(self, name: str, aggregate: str = "last") -> None:
         aggregated([0.0], aggregate)

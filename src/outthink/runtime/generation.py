@@ -68,7 +68,7 @@ class Generation:
         self.run, self.operation, self.stream = run, operation, stream
         self.key, self.name = operation.key, str(operation.key)
         self.digest = operation.digest()
-        self.endpoint = run.bindings.endpoint(operation.role, run.strategy.name)
+        self.endpoint = run.bindings.endpoint(operation.role, f"strategy {run.strategy.name}")
         if stream is not None:
             stream.counts = self.endpoint.backend.capabilities.counts
             if self.endpoint.backend.capabilities.exact_cancel:

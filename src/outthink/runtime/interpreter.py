@@ -174,7 +174,7 @@ class Interpreter:
 
     async def _score(self, operation: Score) -> list[float | None]:
         """Step the verifier like a strategy: its own operations are charged and journalled one by one."""
-        verifier = self.bindings.verifier(operation.role, self.strategy.name)
+        verifier = self.bindings.verifier(operation.role, f"strategy {self.strategy.name}")
         try:
             scores = await self.drive(verifier.score(Run(self, _inside(operation.key)), operation.problem, operation.samples))
             numbers = [None if score is None else float(score) for score in scores]
@@ -216,7 +216,7 @@ class Interpreter:
 
     def thinking(self, role: str) -> tuple[str, str] | None:
         """The marks of a generating role's thinking block."""
-        return self.bindings.endpoint(role, self.strategy.name).backend.capabilities.thinking
+        return self.bindings.endpoint(role, f"strategy {self.strategy.name}").backend.capabilities.thinking
 
     def memory(self, path: tuple[int, ...], name: str) -> dict[str, float | None]:
         """What a verifier remembers in the run (or child) whose samples it scores."""

@@ -41,7 +41,7 @@ async def answer_invoke(run: Interpreter, operation: Invoke) -> Any:
                 return await task.grade(run.problem, payload["answers"])
     role = run.bindings.others.get(operation.role)
     if role is None:
-        raise MissingRole(run.strategy.name, operation.role)
+        raise MissingRole(f"strategy {run.strategy.name}", operation.role)
     method = getattr(role, operation.method, None)
     if operation.method.startswith("_") or not inspect.iscoroutinefunction(method):
         raise BadInput(f"has no async method {operation.method!r}", where=f"role {operation.role}")

@@ -5,12 +5,12 @@ A spec, never a coroutine, is what crosses processes and machines.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from outthink.core.budget import Budget
-from outthink.core.capability import Needs
+from outthink.core.capability import Needs, Roles, needs_of
 from outthink.core.errors import BadInput, MissingRole, OracleRefused, Unsupported
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
@@ -87,17 +87,20 @@ class Bindings:
                 need = verifier.logprobs.joined(need)
         return need
 
-    def check(self, strategy: Strategy, budget: Budget) -> None:
+    def check(self, strategy: Strategy, budget: Budget, parameters: Mapping[str, Any]) -> None:
         """Refuse a wrong combination before anything is spent.
 
-        Raises MissingRole, Unsupported, OracleRefused, BadInput.
+        Raises MissingRole, Unsupported, OracleRefused, BadInput, and UnknownName for a parameter that the strategy hasn't.
         """
-        generator = self.endpoint("generator", strategy.name)
-        can, name = generator.backend.capabilities, generator.backend.name
-        can.require(strategy.needs, f"strategy {strategy.name}", name)
-        needed = set(strategy.roles) | ({"verifier"} if Needs.SCORES in strategy.needs else set())
+        who = f"strategy {strategy.name}"
+        self._able("generator", strategy.needs, who)
+        self._play(strategy.asks(parameters), who)
+        if Needs.SCORES in strategy.needs:
+            self.verifier("verifier", who)
+        generator = self.endpoint("generator", who).backend
+        can, name = generator.capabilities, generator.name
         for verifier in self.verifiers.values():
-            needed |= verifier.roles
+            self._play(verifier.roles, f"verifier {verifier.name}")
             can.require_logprobs(verifier.logprobs, f"verifier {verifier.name}", name)
             if verifier.oracle and not self.oracle:
                 raise OracleRefused(
@@ -105,12 +108,23 @@ class Bindings:
                     "it is for `eval` only, where its rows are labelled as an oracle"
                 )
         can.require_logprobs(self.logprobs, "recording", name)
-        for role in sorted(needed):
-            if role not in {**self.endpoints, **self.verifiers, **self.others}:
-                raise MissingRole(strategy.name, role)
         if budget.usd is not None:
             for role, endpoint in self.endpoints.items():
                 if endpoint.prices is None:
                     raise Unsupported(f"a budget in $ needs prices, and none are known for the {role} {endpoint.backend.name}")
         if budget.limits().get("samples") == 0 or budget.limits().get("calls") == 0:
             raise BadInput(f"{budget} admits nothing at all", where="budget")
+
+    def _play(self, roles: Roles, who: str) -> None:
+        """Raise unless every role is bound to what can play it."""
+        for role in sorted(roles):
+            needs = needs_of(roles, role)
+            if needs or role in self.endpoints:
+                self._able(role, needs, who)
+            elif role not in self.verifiers and role not in self.others:
+                raise MissingRole(who, role)
+
+    def _able(self, role: str, needs: Collection[Needs | LogprobNeed], who: str) -> None:
+        backend = self.endpoint(role, who).backend
+        as_whom = who if role == "generator" else f"{who}, of its {role},"
+        backend.capabilities.require(needs, as_whom, backend.name)

@@ -90,7 +90,7 @@ class Case:
     @property
     def judged(self) -> bool:
         """Whether a judge's calls come between the samples and the choice."""
-        return self.verifier == "judge" or "judge" in self.strategy.roles
+        return self.verifier == "judge" or "judge" in self.strategy.asks(self.parameters)
 
     @property
     def parallel(self) -> bool:

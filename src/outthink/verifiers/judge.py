@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from outthink.core.capability import Needs, Roles
 from outthink.core.errors import BadInput
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
@@ -20,11 +21,11 @@ class Judge:
 
     oracle = False
     logprobs: LogprobNeed | None = None
-    roles = frozenset({"judge"})
 
     def __init__(self, max_tokens: int = 256) -> None:
         if max_tokens < 1:
             raise BadInput(f"max_tokens is {max_tokens} and must be 1 or more", where="judge")
+        self.roles: Roles = {"judge": {Needs.CHAT}}
         self.name = f"judge(max_tokens={max_tokens})"
         self.max_tokens = max_tokens
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from outthink.core.capability import Needs, Roles
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
@@ -30,8 +31,6 @@ class Verdict(Process):
     top:       alternatives of the token that are asked for; where neither of the two is among them there is no score
     """
 
-    roles = frozenset({"prm"})
-
     def __init__(
         self,
         good: str = "good",
@@ -46,6 +45,8 @@ class Verdict(Process):
         if not good or not bad or good == bad or top < 2:
             raise BadInput("good and bad must be two texts, and top 2 or more", where="verdict")
         super().__init__(f"verdict({good}|{bad}, {form}, mark={mark!r}, top={top})", aggregate)
+        needs = {LogprobNeed(top=top), Needs.PREFIX if form == "continued" else Needs.CHAT}
+        self.roles: Roles = {"prm": needs}
         self.good, self.bad, self.mark, self.form, self.top = good, bad, mark, form, top
 
     async def judged(self, run: Run, problem: Problem, texts: Sequence[str]) -> list[float | None]:

@@ -9,6 +9,7 @@ It chooses once among all samples.
 
 from __future__ import annotations
 
+from outthink.core.capability import Needs
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
@@ -22,7 +23,7 @@ from outthink.parts.hedging import temperatures
     "chops",
     paper="arXiv:2506.20544",
     title="When Life Gives You Samples: The Benefits of Scaling up Inference Compute for Multilingual LLMs",
-    roles={"judge"},
+    roles={"judge": {Needs.CHAT}},
     curve=False,
 )
 async def chops(

@@ -9,6 +9,7 @@ It chooses once among all samples.
 
 from __future__ import annotations
 
+from outthink.core.capability import Needs
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
@@ -22,7 +23,7 @@ from outthink.parts.voting import growing
     "universal_self_consistency",
     paper="arXiv:2311.17311",
     title="Universal Self-Consistency for Large Language Model Generation",
-    roles={"judge"},
+    roles={"judge": {Needs.CHAT}},
     curve=False,
 )
 async def universal_self_consistency(

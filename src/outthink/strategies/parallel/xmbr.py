@@ -10,6 +10,7 @@ of equal utilities the higher sum of its answer's wins, then the first: the gree
 
 from __future__ import annotations
 
+from outthink.core.capability import Needs
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.problem import Problem
 from outthink.core.run import Run
@@ -28,7 +29,7 @@ UTILITIES = ("judge", "answers", "chrf")
     "xmbr",
     paper="arXiv:2506.20544",
     title="When Life Gives You Samples: The Benefits of Scaling up Inference Compute for Multilingual LLMs",
-    roles={"judge"},
+    roles={"judge": {Needs.CHAT}},
     curve=False,
 )
 async def xmbr(

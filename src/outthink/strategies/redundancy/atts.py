@@ -32,6 +32,7 @@ from outthink.parts.voting import growing
     paper="arXiv:2509.15148",
     title="ATTS: Asynchronous Test-Time Scaling via Conformal Prediction",
     needs={Needs.SCORES, Needs.PREFIX},
+    roles=lambda given: {given["target"]: {Needs.PREFIX}},
     curve=False,
 )
 async def atts(

@@ -30,6 +30,7 @@ from outthink.parts.voting import growing
     paper="arXiv:2510.08483",
     title="DeepPrune: Parallel Scaling without Inter-trace Redundancy",
     needs={Needs.PREFIX},
+    roles=lambda given: {"model": {"judge": {Needs.CHAT}}, "logprob": {"generator": {Needs.LOGPROBS}}}.get(given["judge"], ()),
     curve=False,
 )
 async def deepprune(
