@@ -96,8 +96,7 @@ async def record_async(
     need = None if logprobs is None and not arrays else LogprobNeed(logprobs or 0, arrays)
     file = journal_of(target) if journal is None else Path(journal)
     header = {"kind": "record", "problems": asked.fingerprint, "samples": samples, "every": every,
-              "logprobs": None if need is None else need.fields(), "held": _digest(held),
-              "counts": sorted({samples, *(samples - count for count in held.values() if count < samples)})}  # fmt: skip
+              "logprobs": None if need is None else need.fields(), "held": _digest(held)}  # fmt: skip
     opened = Session(model, task=task, journal=file, header=header, notes=notes, logprobs=need, **session)
     async with opened:
         have = {problem: count for (problem, of), count in held.items() if of == opened.model}

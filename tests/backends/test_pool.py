@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from outthink.backends.pool import PoolBackend, RecordedSample, prompt_digest
+from outthink.backends.pool import PoolBackend, RecordedSample
 from outthink.core.backend import Identity, Request
 from outthink.core.errors import Lost, PoolMiss
 from outthink.core.logprobs import LogprobNeed
@@ -18,7 +18,7 @@ from outthink.core.sampling import Sampling
 PROMPT = Prompt.chat("2+2?")
 HELD = [
     RecordedSample(
-        i, f"text {i}", Finish.STOP, prompt_digest(PROMPT), {"temperature": 0.7, "top_k": 0, "max_tokens": 99}, 10, 4, i + 1,
+        i, f"text {i}", Finish.STOP, PROMPT.digest(), {"temperature": 0.7, "top_k": 0, "max_tokens": 99}, 10, 4, i + 1,
         {"mean_logprob": -float(i)}, float(i), i / 10,
     )
     for i in range(8)
@@ -34,7 +34,7 @@ def request(
     ordinal: int = 0, n: int = 1, run: str = "majority/p/0", problem: str = "p", prompt: Prompt = PROMPT, **how: Any
 ) -> Request:
     need = how.pop("logprobs", None)
-    return Request(prompt, Sampling(**how), list(range(n)), need, identity=Identity(problem, ordinal, run))
+    return Request(prompt, Sampling(**how), list(range(n)), need, identity=Identity(problem, ordinal, ordinal, run))
 
 
 async def drawn(backend: PoolBackend, run: str, *sizes: int) -> list[str]:
@@ -84,7 +84,7 @@ async def test_unknown_tokens_stay_unknown() -> None:
         (request(ordinal=6, n=3), "holds 8 samples of problem 'p' and run majority/p/0 asks for number 9"),
         (request(prompt=PROMPT.continued("so")), "continuation"),
         (request(prompt=Prompt.chat("3+3?")), "another prompt"),
-        (request(temperature=1.0), "recorded with temperature=0.7 and asked with temperature=1.0"),
+        (request(temperature=1.0), "recorded with temperature=0.7 and asked with temperature=1"),
         (request(logprobs=LogprobNeed(keep=True)), "not the arrays"),
         (Request(PROMPT, Sampling(), [1]), "names neither"),
     ],

@@ -88,7 +88,7 @@ def test_what_cannot_be_streamed_is_a_miss() -> None:
 
 def request(**more: Any) -> Request:
     return Request(
-        Prompt.chat("2+2?"), Sampling(max_tokens=more.pop("max_tokens", 100)), [1], identity=Identity("p", 0, "r/p/0"), **more
+        Prompt.chat("2+2?"), Sampling(max_tokens=more.pop("max_tokens", 100)), [1], identity=Identity("p", 0, 0, "r/p/0"), **more
     )
 
 

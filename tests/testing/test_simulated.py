@@ -28,7 +28,7 @@ PROMPT = WORLD.task.prompt(WORLD.problems[0])
 
 
 def request(prompt: Prompt = PROMPT, *seeds: int, **sampling: object) -> Request:
-    return Request(prompt, Sampling().but(**sampling), seeds or (1,), identity=Identity("p", 0, "run"))
+    return Request(prompt, Sampling().but(**sampling), seeds or (1,), identity=Identity("p", 0, 0, "run"))
 
 
 def test_answers_come_as_often_as_the_world_says() -> None:

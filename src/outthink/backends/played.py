@@ -9,7 +9,7 @@ from typing import Any
 
 from outthink.core.backend import Delta, Piece, Request
 from outthink.core.errors import PoolMiss
-from outthink.core.logprobs import Logprobs
+from outthink.core.logprobs import GROUPED, LogprobNeed, Logprobs
 from outthink.core.sample import Finish
 
 SECONDS_PER_TOKEN = 0.01
@@ -21,7 +21,8 @@ class RecordedSample:
     """One sample as it was recorded; None is "not recorded".
 
     index:    its number among the recorded samples of its problem
-    prompt:   `prompt_digest` of what was asked
+    prompt:   `Prompt.digest` of what was asked
+    prefix:   the beginning that was given, and that `text` continues
     sampling: the settings that are known, by their names in `Sampling`
     prompt_tokens, cached_tokens, completion_tokens, seconds: what its attempt took
     summary:  numbers from log-probabilities (Logprobs.summary)
@@ -32,6 +33,7 @@ class RecordedSample:
     step_scores: of a process verifier
     language: in which it was asked
     prefixes: (characters of the text, completion tokens by then) at some places on the way, in order
+    window:   tokens of the groups whose confidences are in the summary; 0: they are not
     """
 
     index: int
@@ -51,6 +53,23 @@ class RecordedSample:
     step_scores: Sequence[float | None] = ()
     language: str | None = None
     prefixes: Sequence[tuple[int, int]] = ()
+    prefix: str = ""
+    window: int = 0
+
+    def serves(self, need: LogprobNeed) -> bool:
+        """Whether what was recorded of its log-probabilities is what an operation needs."""
+        if self.logprobs is not None and self.logprobs.k >= need.top:
+            return True
+        return not need.keep and (not need.window or self.grouped(need.window) is not None)
+
+    def grouped(self, window: int) -> Mapping[str, float] | None:
+        """The summary with the confidences of groups of `window` tokens; None where they were not recorded."""
+        if self.window == window and "least_confidence" in self.summary:
+            return self.summary
+        # A sample that is no longer than the window is one group.
+        if "token_confidence" in self.summary and self.completion_tokens is not None and self.completion_tokens <= window:
+            return {**self.summary, **dict.fromkeys(GROUPED, self.summary["token_confidence"])}
+        return None
 
 
 def piece(sample: RecordedSample, request: Request) -> Piece:
@@ -72,7 +91,9 @@ def piece(sample: RecordedSample, request: Request) -> Piece:
         "answer_only": sample.answer_only or None,
     }
     meta |= {name: value for name, value in kept.items() if value is not None}
-    return Piece(sample.text, sample.finish, tokens, arrays, sample.summary, meta=meta)
+    window = need.window if need is not None and arrays is None else 0
+    summary = (sample.grouped(window) if window else None) or sample.summary
+    return Piece(sample.text, sample.finish, tokens, arrays, summary, meta=meta)
 
 
 async def stream(sample: RecordedSample, whole: Piece, request: Request, name: str) -> tuple[Piece, float]:

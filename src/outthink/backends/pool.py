@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import hashlib
-import json
 import math
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice, product
 from typing import Any
 
 from outthink.backends import played
@@ -28,11 +27,11 @@ from outthink.core.sample import Finish
 SLOTS = 256
 """Requests at once: none takes real time."""
 
+KEPT = 4096
+"""Orders, and problems, that are remembered."""
 
-def prompt_digest(prompt: Prompt) -> str:
-    """What a pool keeps of a prompt: enough to refuse another one."""
-    plain = json.dumps(prompt.fields(), ensure_ascii=False, separators=(",", ":"))
-    return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+_Group = tuple[str | None, str, float | None]
+"""What samples answer alike: the prompt's digest, the prefix that they continue, the temperature; None: not recorded."""
 
 
 class PoolBackend:
@@ -43,6 +42,7 @@ class PoolBackend:
     seed:         of the orders in which runs draw. Runs whose names end alike (what follows the last "/": the replicate) draw
                   alike, so that strategies are compared on the same draws
     alternatives: log-probabilities per token that the recorded summaries were made of; -1: there are no summaries
+    prefixes:     continuations of prefixes were recorded too
     sleep:        let each request take its recorded seconds (free on a virtual clock), so that it also serves streams: what is
                   left before its end costs the tokens it had by then. False: only report them
     """
@@ -54,6 +54,7 @@ class PoolBackend:
         *,
         seed: int = 0,
         alternatives: int = -1,
+        prefixes: bool = False,
         sleep: bool = False,
         prices: Prices | None = None,
     ) -> None:
@@ -61,22 +62,26 @@ class PoolBackend:
         self.prices = prices
         self._samples, self._seed, self.virtual = samples, seed, sleep
         self._capabilities = Capabilities(
-            raw=True, seed=True, logprobs=alternatives, slots=SLOTS, stream=sleep, cancel=sleep, counts=sleep, exact_cancel=sleep
-        )
-        self._prompts: dict[str, Prompt] = {}  # of problems whose recording kept none: the first one that was asked
-        self._order = functools.lru_cache(maxsize=4096)(self._shuffled)
+            raw=True, seed=True, logprobs=alternatives, prefix=prefixes, slots=SLOTS,
+            stream=sleep, cancel=sleep, counts=sleep, exact_cancel=sleep,
+        )  # fmt: skip
+        self._order = functools.lru_cache(maxsize=KEPT)(self._shuffled)
+        self._groups = functools.lru_cache(maxsize=KEPT)(self._grouped)
+        # Of problems whose recording kept no prompt: the first one that was asked.
+        self._first_prompt = functools.lru_cache(maxsize=KEPT)(_nothing)
 
     @property
     def capabilities(self) -> Capabilities:
-        """What was recorded; no prefix, no further turns."""
+        """What was recorded; no further turns."""
         return self._capabilities
 
     async def open(self) -> None:
         """Nothing to open."""
 
     async def close(self) -> None:
-        """Forget the orders."""
-        self._order.cache_clear()
+        """Forget what was asked."""
+        for cache in (self._order, self._groups, self._first_prompt):
+            cache.cache_clear()
 
     def prompt_bound(self, prompt: Prompt) -> int:
         """An upper bound: UTF-8 bytes plus room for a chat template."""
@@ -89,7 +94,7 @@ class PoolBackend:
             raise PoolMiss(f"{self.name} answers by problem and run, and the request names neither")
         if request.looked_at and not self.virtual:
             raise PoolMiss(f"{self.name} is replayed without its times, and streams need them; replay it with sleep=True")
-        drawn = self._draw(request.identity, len(request.seeds), request.sampling.temperature)
+        drawn = self._draw(request, request.identity)
         for sample in drawn:
             self._check(sample, request)
         seconds = [sample.seconds for sample in drawn if sample.seconds is not None]
@@ -107,49 +112,63 @@ class PoolBackend:
             raise lost
         return Completion(tuple(pieces), prompt, completion, sum(sample.cached_tokens for sample in drawn), seconds=longest)
 
-    def _draw(self, who: Identity, n: int, temperature: float) -> list[RecordedSample]:
-        samples = self._samples(who.problem)
-        if not samples:
-            raise PoolMiss(f"{self.name} holds no sample of problem {who.problem!r}")
-        first, of = who.ordinal, ""
-        if who.within is not None:  # the run spreads its samples over temperatures
-            known = [sample for sample in samples if "temperature" in sample.sampling]
-            samples = [sample for sample in known if _same(sample.sampling["temperature"], temperature)]
-            first, of = who.within, f" at temperature {temperature:g}"
+    def _draw(self, request: Request, who: Identity) -> list[RecordedSample]:
+        """The samples whose turn it is among those of this prompt, prefix and temperature."""
+        groups = self._groups(who.problem)
+        prefix, temperature = request.prompt.prefix, round(request.sampling.temperature, 6)
+        keys = product((None, request.prompt.digest()), (prefix,), (None, temperature))
+        fitting = [key for key in keys if key in groups]
+        if not fitting:
+            raise PoolMiss(f"{self.name} {_lacking(groups, request, who)}")
+        self._check_alike(fitting, request, who)
+        samples = [sample for key in fitting for sample in groups[key]]
+        every = len(samples) == sum(map(len, groups.values()))
+        first, n, of = who.within, len(request.seeds), "" if every else f" at temperature {temperature:g}"
         if first + n > len(samples):
+            after = f" after {_short(prefix)}" if prefix else ""
             raise PoolMiss(
-                f"{self.name} holds {len(samples)} samples of problem {who.problem!r}{of} and run {who.run} asks for "
+                f"{self.name} holds {len(samples)} samples of problem {who.problem!r}{of}{after} and run {who.run} asks for "
                 f"number {first + n}; lower the budget or record more samples"
             )
-        order = self._order(who.problem, who.run.rpartition("/")[2] + of, len(samples))
+        replicate = who.run.rpartition("/")[2]
+        order = self._order(who.problem, replicate + of + (prefix and f" after {prefix}"), len(samples))
         return [samples[at] for at in order[first : first + n]]
 
-    def _shuffled(self, problem: str, replicate: str, n: int) -> list[int]:
+    def _check_alike(self, fitting: Sequence[_Group], request: Request, who: Identity) -> None:
+        """Where prompts or temperatures were not recorded, the samples answer one of them: refuse a second one."""
+        where = f"{self.name}, problem {who.problem!r}"
+        if any(temperature is None for _, _, temperature in fitting) and who.within != who.ordinal:
+            raise PoolMiss(f"{where}: no temperatures were recorded, and a run asks for two, or for two prompts; run it live")
+        if all(prompt is not None for prompt, _, _ in fitting):
+            return
+        if who.role != "generator":
+            raise PoolMiss(f"{where}: no {who.role} was recorded; bind one with {who.role}=MODEL")
+        if self._first_prompt(who.problem).setdefault("", digest := request.prompt.digest()) != digest:
+            raise PoolMiss(f"{where}: samples of one prompt were recorded, and two are asked; run this strategy live")
+
+    def _grouped(self, problem: str) -> dict[_Group, list[RecordedSample]]:
+        found: dict[_Group, list[RecordedSample]] = {}
+        for sample in self._samples(problem):
+            temperature = sample.sampling.get("temperature")
+            key = sample.prompt, sample.prefix, None if temperature is None else round(temperature, 6)
+            found.setdefault(key, []).append(sample)
+        return found
+
+    def _shuffled(self, problem: str, label: str, n: int) -> list[int]:
         order = list(range(n))
-        random.Random(hashed(self._seed, problem, replicate)).shuffle(order)
+        random.Random(hashed(self._seed, problem, label)).shuffle(order)
         return order
 
     def _check(self, sample: RecordedSample, request: Request) -> None:
         """Refuse what differs from the recorded request."""
         assert request.identity is not None
         where = f"{self.name}, problem {request.identity.problem!r}"
-        other = sample.prompt is not None and sample.prompt != prompt_digest(request.prompt)
-        if request.prompt.prefix and (other or sample.prompt is None):
-            raise PoolMiss(f"{where}: no continuation of a prefix was recorded; run this strategy live")
-        if sample.prompt is None and self._prompts.setdefault(request.identity.problem, request.prompt) != request.prompt:
-            raise PoolMiss(f"{where}: samples of one prompt were recorded, and two are asked; run this strategy live")
-        if request.identity.role != "generator" and sample.prompt is None:
-            raise PoolMiss(f"{where}: no {request.identity.role} was recorded; bind one with {request.identity.role}=MODEL")
-        if other:
-            raise PoolMiss(
-                f"{where}: another prompt was recorded; replay with the task of the recording, or run this strategy live"
-            )
         asked = request.sampling.fields()
         for name, value in sample.sampling.items():
             if name in asked and name != "max_tokens" and not _same(value, asked[name]):
                 raise PoolMiss(f"{where}: recorded with {name}={value!r} and asked with {name}={asked[name]!r}")
         need = request.logprobs
-        if need is not None and (need.keep or need.window) and (sample.logprobs is None or sample.logprobs.k < need.top):
+        if need is not None and not sample.failed and not sample.serves(need):
             raise PoolMiss(
                 f"{where}: log-probabilities were recorded as summaries, not the arrays that are needed (--arrays records them)"
             )
@@ -158,6 +177,32 @@ class PoolBackend:
             raise PoolMiss(
                 f"{where}: sample {sample.index} was cut at max_tokens={most} and {request.sampling.max_tokens} were asked for"
             )
+
+
+def _lacking(groups: Mapping[_Group, object], request: Request, who: Identity) -> str:
+    """What was not recorded, in words."""
+    if not groups:
+        return f"holds no sample of problem {who.problem!r}"
+    digest, prefix, live = request.prompt.digest(), request.prompt.prefix, "run this strategy live"
+    asked = [key for key in groups if key[0] in (None, digest)]
+    of = f"holds of problem {who.problem!r}"
+    if not asked:
+        return f"{of} samples of another prompt; replay with the task of the recording, or {live}"
+    if temperatures := [key[2] for key in asked if key[1] == prefix]:
+        known = " or ".join(f"{each:g}" for each in temperatures if each is not None)
+        return f"{of} samples recorded with temperature={known} and asked with temperature={request.sampling.temperature:g}"
+    if not prefix:
+        return f"{of} only continuations, and no sample from the beginning"
+    known = ", ".join(_short(key[1]) for key in islice((key for key in asked if key[1]), 3))
+    return f"{of} no continuation of the prefix {_short(prefix)}{known and f', but of {known}'}; {live}"
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:28]}...{text[-28:]}")
+
+
+def _nothing(_: str) -> dict[str, str]:
+    return {}
 
 
 def _total(counts: Sequence[int | None]) -> int | None:

@@ -1,7 +1,8 @@
-"""From a journal to a pool: the samples that answered the task's own prompt, with their answers and grades.
+"""From a journal to a pool: the samples that answered the task's own prompt, with their answers, grades and scores.
 
-A sample of anything else (a verifier's reply, a refined draft, a continuation) answers no other run's question and is left
-out. What an operation was is proved by the digest that the journal keeps of it, not guessed.
+So do those that continue a given prefix (a thought that was skipped, the steps of a tree), were drawn at temperatures of
+their own, or ended at a step. A sample of anything else (a verifier's reply, a refined draft) answers no other run's question
+and is left out.
 """
 
 from __future__ import annotations
@@ -9,30 +10,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import islice, product
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from outthink.backends.pool import prompt_digest
-from outthink.core.errors import BadInput, JournalDamaged
+from outthink.core.errors import BadInput
 from outthink.core.key import Key
-from outthink.core.logprobs import LogprobNeed
-from outthink.core.operation import EventKind, Generate
+from outthink.core.operation import EventKind
 from outthink.core.problem import Problem
 from outthink.core.sample import Finish
-from outthink.core.sampling import Sampling
 from outthink.core.task import Task
-from outthink.evaluation.pool import ALTERNATIVES, VOCABULARY
+from outthink.evaluation.pool import ALTERNATIVES, VOCABULARY, WINDOW
 from outthink.evaluation.schema import SUMMARY
 from outthink.evaluation.write import PoolWriter
-from outthink.runtime.recorded import read_header, read_outcomes, read_rows
+from outthink.runtime.recorded import read_header, read_operations, read_outcomes, read_rows
 from outthink.runtime.rows import Row
 
 AT_ONCE = 256
 """Rows whose answers are extracted together."""
-
-_TOPS = range(21)
-_NEEDS = (None, *(LogprobNeed(top, keep) for top, keep in product(_TOPS, (False, True))))
 
 
 @dataclass(slots=True)
@@ -45,11 +40,14 @@ class Exported:
 
 @dataclass(slots=True)
 class _Asked:
-    """What is known of one problem's samples so far."""
+    """What is known of one problem's samples so far.
+
+    scores: of what was said, by (prefix, text): a text that came twice is scored once
+    """
 
     problem: Problem
     prompt: str
-    digests: Mapping[str, LogprobNeed | None]
+    scores: dict[tuple[str, str], float] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
     operations: dict[tuple[str, tuple[int, ...], int], int] = field(default_factory=dict)
 
@@ -67,53 +65,51 @@ async def export(
     header = read_header(journal)
     if header.get("task") != task.name:
         raise BadInput(f"was made with task {header.get('task')!r}, not {task.name!r}", where=f"journal {journal}")
-    settings = _settings(header, journal)
-    counts = [*dict.fromkeys([None, 1, *_counts(header)])]
-    asked = {problem.id: _asked(problem, task, settings, counts) for problem in problems}
-    common = {"model": header["model"], "temperature": settings.temperature, "sampling": json.dumps(settings.fields())}
-    found, rows, partials = Exported(), _with_prompts(read_rows(journal)), _partials(journal)
-    with PoolWriter(pool, {"provenance": f"recorded with {header['model']}", "task": task.name, **(metadata or {})}) as writer:
+    asked = {problem.id: _Asked(problem, task.prompt(problem.without_gold()).digest()) for problem in problems}
+    found, operations, partials = Exported(), _Operations(journal), _partials(journal)
+    _keep_scores(journal, asked)
+    stated = {"provenance": f"recorded with {header['model']}", "task": task.name, **(metadata or {})}
+    with PoolWriter(pool, stated) as writer:
+        rows = _with_prompts(read_rows(journal))
         while batch := list(islice(rows, AT_ONCE)):
             chosen = []
             for run, row in batch:
-                its = asked.get(_problem_of(run, asked))
-                if its is None:
-                    raise BadInput(f"holds run {run!r}, whose problem isn't among those given", where=f"journal {journal}")
+                its = _its(run, asked, journal)
+                sampling = operations.settings(row, its.prompt)
                 # A sample that was left is no whole one, and would be drawn as if it were.
-                if row.digest in its.digests and not row.prefix and row.finish != Finish.CANCELLED:
-                    need = its.digests[row.digest]
-                    writer.metadata.update({} if need is None else {ALTERNATIVES: str(need.top)})
-                    if row.logprobs is not None and row.logprobs.vocabulary:
-                        writer.metadata[VOCABULARY] = str(row.logprobs.vocabulary)
-                    chosen.append((its, run, row))
-                else:
+                if sampling is None or row.finish == Finish.CANCELLED:
                     found.left_out += 1
+                    continue
+                chosen.append((its, run, row, sampling))
+                writer.metadata.update(operations.behind_summaries(row))
             for line in await _lines(task, chosen, partials):
-                writer.add({**common, **line})
+                writer.add({"model": header["model"], **line})
     found.written = writer.written
     return found
 
 
-async def _lines(
-    task: Task, chosen: list[tuple[_Asked, str, Row]], partials: Mapping[str, list[tuple[int, int]]]
-) -> list[dict[str, Any]]:
+_Chosen = tuple[_Asked, str, Row, dict[str, Any]]
+
+
+async def _lines(task: Task, chosen: list[_Chosen], partials: Mapping[str, list[tuple[int, int]]]) -> list[dict[str, Any]]:
     """Pool rows of these samples, with answers and grades."""
-    groups: dict[str, list[tuple[_Asked, str, Row]]] = {}
+    groups: dict[str, list[_Chosen]] = {}
     for each in chosen:
         groups.setdefault(each[0].problem.id, []).append(each)
     made = []
     for group in groups.values():
-        its, rows = group[0][0], [row for _, _, row in group]
-        answers = await task.answers(its.problem, [row.text for row in rows], its.classes)
+        its, rows = group[0][0], [row for _, _, row, _ in group]
+        answers = await task.answers(its.problem, [row.prefix + row.text for row in rows], its.classes)
         met = [answer.answer_class for answer in answers if answer.answer_class is not None]
         its.classes = list(dict.fromkeys([*its.classes, *met]))
         grades: list[bool | None] = [None] * len(rows)
         if its.problem.gold is not None:
             grades = [*await task.grade(its.problem, [answer.text if answer.valid else None for answer in answers])]
-        for (_, run, row), answer, right in zip(group, answers, grades, strict=True):
-            line = _line(its, run, row)
+        for (_, run, row, sampling), answer, right in zip(group, answers, grades, strict=True):
+            line = _line(its, run, row) | {"temperature": sampling["temperature"], "sampling": json.dumps(sampling)}
             if row.state == "ok":
                 line |= {"text": row.text, "correct": right, "finish": row.finish, **_arrays(row)}
+                line["score"] = its.scores.get((row.prefix, row.text))
                 if marks := partials.get(str(Key(run, row.path, row.seq))):
                     # A partial sample that a lost attempt left behind is none of this text's.
                     known = [(end, tokens) for end, tokens in marks if end <= len(row.text) and tokens <= (row.tokens or 0)]
@@ -131,6 +127,7 @@ def _line(its: _Asked, run: str, row: Row) -> dict[str, Any]:
         "problem_id": its.problem.id, "problem": its.problem.text, "gold": its.problem.gold,
         "language": language if isinstance(language := its.problem.meta.get("language"), str) else None,
         "sample_index": (number << 16) + row.index, "key": str(Key(run, row.path, row.seq, row.index)), "prompt": its.prompt,
+        "prefix": row.prefix or None,
         "prompt_tokens": None if used.unknown_prompt_tokens else used.prompt_tokens,
         "cached_tokens": 0 if used.unknown_prompt_tokens else used.cached_tokens,
         "completion_tokens": None if used.unknown_completion_tokens else used.completion_tokens,
@@ -176,24 +173,56 @@ def _with_prompts(rows: Iterator[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
         yield run, replace(row, usage=usage)
 
 
-def _asked(problem: Problem, task: Task, settings: Sampling, counts: list[int | None]) -> _Asked:
-    prompt = task.prompt(problem.without_gold())
-    digests = {Generate(Key(""), (prompt,), n, settings, 1, need).digest(): need for n, need in product(counts, _NEEDS)}
-    return _Asked(problem, prompt_digest(prompt), digests)
+class _Operations:
+    """What the journal's samples were asked for; looked up again where it has grown."""
+
+    def __init__(self, journal: str | Path) -> None:
+        self._journal = journal
+        self._known: dict[str, dict[str, Any]] = {}
+
+    def settings(self, row: Row, prompt: str) -> dict[str, Any] | None:
+        """All settings of a sample; None where it answered another prompt, or another role gave it."""
+        its = self._of(row.digest)
+        if its is None or its["role"] != "generator":
+            return None
+        prompts, temperatures = its["prompts"], its["temperatures"]
+        if prompts[row.index if len(prompts) > 1 else 0] != prompt:
+            return None
+        own = temperatures[min(row.index, len(temperatures) - 1)] if temperatures else None
+        found = its["sampling"] if own is None else {**its["sampling"], "temperature": own}
+        # A budget may have granted less than was asked for.
+        return {**found, "max_tokens": row.max_tokens} if row.finish == Finish.LENGTH and row.max_tokens else found
+
+    def behind_summaries(self, row: Row) -> dict[str, str]:
+        """What a pool says of how its log-probabilities were summarised."""
+        top, _, *window = (self._of(row.digest) or {}).get("logprobs") or (None, False)
+        stated = {ALTERNATIVES: top, WINDOW: next(iter(window), None), VOCABULARY: row.logprobs and row.logprobs.vocabulary}
+        return {name: str(value) for name, value in stated.items() if value is not None and (value or name == ALTERNATIVES)}
+
+    def _of(self, digest: str) -> dict[str, Any] | None:
+        if digest not in self._known:
+            self._known.update(read_operations(self._journal))
+        return self._known.get(digest)
 
 
-def _settings(header: Mapping[str, Any], journal: str | Path) -> Sampling:
-    try:
-        fields = dict(header["sampling"]["generator"])
-        return Sampling(**{**fields, "stop": tuple(fields["stop"])})
-    except (KeyError, TypeError, ValueError):
-        raise JournalDamaged(f"{journal} doesn't say how its samples were drawn") from None
+def _keep_scores(journal: str | Path, asked: Mapping[str, _Asked]) -> None:
+    """Find what the verifier said of each text."""
+    scores: dict[str, float] = {}
+    for _, _, _, value in read_outcomes(journal, "score"):
+        if value["role"] == "verifier":
+            said = zip(value["samples"], value["scores"], strict=True)
+            scores.update((key, score) for key, score in said if score is not None)
+    for run, row in read_rows(journal) if scores else ():
+        score = scores.get(str(Key(run, row.path, row.seq, row.index)))
+        if score is not None:
+            _its(run, asked, journal).scores.setdefault((row.prefix, row.text), score)
 
 
-def _counts(header: Mapping[str, Any]) -> list[int]:
-    """How many samples its strategies may have asked for at once, by their parameters."""
-    parameters = [header.get("parameters") or {}, *(header.get("strategies") or {}).values()]
-    return [*header.get("counts", ()), *(each["n"] for each in parameters if isinstance(each.get("n"), int))]
+def _its(run: str, asked: Mapping[str, _Asked], journal: str | Path) -> _Asked:
+    found = asked.get(_problem_of(run, asked))
+    if found is None:
+        raise BadInput(f"holds run {run!r}, whose problem isn't among those given", where=f"journal {journal}")
+    return found
 
 
 def _problem_of(run: str, known: Mapping[str, Any]) -> str:

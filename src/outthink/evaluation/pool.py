@@ -28,6 +28,8 @@ from outthink.evaluation.write import GROUP
 
 ALTERNATIVES = "alternatives"
 """Metadata: log-probabilities per token that the summaries were made of."""
+WINDOW = "window"
+"""Metadata: tokens of the groups whose confidences are recorded."""
 VOCABULARY = "vocabulary"
 """Metadata: the size of the model's vocabulary."""
 
@@ -162,8 +164,8 @@ class Pool:
         if problem not in self._groups:
             return ()
         if problem not in self._samples:
-            vocabulary = int(self.metadata.get(VOCABULARY, 0))
-            self._samples[problem] = tuple(_recorded(row, vocabulary) for row in self._groups[problem].iter_rows(named=True))
+            sizes = int(self.metadata.get(VOCABULARY, 0)), int(self.metadata.get(WINDOW, 0))
+            self._samples[problem] = tuple(_recorded(row, *sizes) for row in self._groups[problem].iter_rows(named=True))
         return self._samples[problem]
 
     def backend(self, *, seed: int = 0, sleep: bool = False, prices: Prices | None = None) -> PoolBackend:
@@ -173,14 +175,17 @@ class Pool:
         # Where nothing says how many alternatives there were, their summaries are there all the same.
         alternatives = 20 if has & {"token_confidence", "self_certainty"} else 0 if has else -1
         alternatives = int(self.metadata.get(ALTERNATIVES, alternatives))
-        return PoolBackend(f"{self.name}/{model}", self.samples, seed=seed, alternatives=alternatives, sleep=sleep, prices=prices)
+        return PoolBackend(
+            f"{self.name}/{model}", self.samples, seed=seed, alternatives=alternatives,
+            prefixes=self.frame["prefix"].null_count() < self.frame.height, sleep=sleep, prices=prices,
+        )  # fmt: skip
 
     def describe(self) -> str:
         """A few lines on what it holds."""
         return described(self.name, facts(self.frame, self.metadata))
 
 
-def _recorded(row: Mapping[str, Any], vocabulary: int) -> RecordedSample:
+def _recorded(row: Mapping[str, Any], vocabulary: int, window: int) -> RecordedSample:
     sampling = json.loads(row["sampling"]) if row["sampling"] else {}
     if row["temperature"] is not None:
         sampling.setdefault("temperature", row["temperature"])
@@ -193,6 +198,7 @@ def _recorded(row: Mapping[str, Any], vocabulary: int) -> RecordedSample:
         answer_only=row["text"] is None and row["failed"] is None,
         logprobs=_logprobs(row, vocabulary), step_scores=tuple(row["step_scores"] or ()), language=row["language"],
         prefixes=tuple(zip(row["prefix_ends"] or (), row["prefix_tokens"] or (), strict=True)),
+        prefix=row["prefix"] or "", window=window,
     )  # fmt: skip
 
 

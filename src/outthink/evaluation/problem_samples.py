@@ -69,12 +69,14 @@ def problem_samples(pool: Pool, *, weights: str | None = None, scores: str | Non
     weights, scores: columns to weigh votes by and to choose the best by; weights are scaled to [0, 1] within a problem where
                      one is negative. None: there are none
 
-    Raises BadInput where there are several models, or a sample is not graded.
+    Raises BadInput where there are several models, a sample is not graded, or some are continuations of others.
     """
     pool.one_model()
     where = f"pool {pool.name}"
     if pool.frame.filter(pl.col("failed").is_null())["correct"].null_count():
         raise BadInput("holds samples that are not graded", where=where)
+    if pool.frame.group_by("problem_id").agg(pl.col("prefix").n_unique())["prefix"].max() not in (None, 1):
+        raise BadInput("holds samples that continue different beginnings, such as the steps of a tree: replay it", where=where)
     wanted = [name for name in (weights, scores) if name is not None]
     for name in wanted:
         if name not in pool.frame.columns or not pool.frame.schema[name].is_numeric():

@@ -12,13 +12,14 @@ from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
 from outthink.core.run import Run
-from outthink.core.sample import Sample
+from outthink.core.sample import Finish, Sample
+from outthink.core.step import Steps
 from outthink.core.task import INVALID, Answer
 from outthink.evaluation.pool import Pool
 
 
 class RecordedTask:
-    """The task of one model's pool: answers, their classes and grades are the recorded ones.
+    """The task of one model's pool: answers, their classes and grades are the recorded ones, steps those of `task`.
 
     An answer that is graded differently in different samples counts as right if at least half of them are. `task` gives the
     prompts where the recording kept their digests; without it a problem's prompt is its text.
@@ -28,10 +29,16 @@ class RecordedTask:
         pool.one_model()
         self.name = f"recorded {pool.name}"
         self._pool, self._task = pool, task
+        self.steps: Steps | None = getattr(task, "steps", None)
+        self.value = getattr(task, "value", None)
         longest: Any = pool.frame["completion_tokens"].max()
         # Where no limit was recorded, the default one must not cut what was: nothing recorded is longer than this.
         limit = {"max_tokens": longest} if longest else {}
-        self.sampling: Mapping[str, Any] = {**limit, **_common_sampling(pool)}
+        common = _common_sampling(pool)
+        if pool.frame["prefix"].count():  # the boundary of a step is no setting of the user's
+            boundary = (self.steps or Steps()).boundary
+            common["stop"] = tuple(stop for stop in common.get("stop", ()) if stop != boundary)
+        self.sampling: Mapping[str, Any] = {**limit, **common}
         self._known: dict[str, tuple[dict[str, Answer], dict[str, bool]]] = {}
 
     def prompt(self, problem: Problem) -> Prompt:
@@ -57,11 +64,16 @@ class RecordedTask:
     def _of(self, problem: str) -> tuple[dict[str, Answer], dict[str, bool]]:
         if problem not in self._known:
             rows = self._pool.rows(problem)
-            answers = {"": INVALID}  # also what is left of a sample that a budget cut
-            for sample, (answer, its_class) in zip(
-                self._pool.samples(problem), rows.select("answer", "answer_class").iter_rows(), strict=True
-            ):
-                answers.setdefault(sample.text, INVALID if its_class is None else Answer(answer, its_class))
+            answers: dict[str, Answer] = {}
+            samples = self._pool.samples(problem)
+            for sample, (answer, its_class) in zip(samples, rows.select("answer", "answer_class").iter_rows(), strict=True):
+                its = INVALID if its_class is None else Answer(answer, its_class)
+                answers.setdefault(sample.prefix + sample.text, its)
+                # A step holds the boundary that ended it.
+                for end in sample.sampling.get("stop", ()) if sample.finish is Finish.STOP else ():
+                    answers.setdefault(sample.prefix + sample.text + end, its)
+            for prefix in {"", *(sample.prefix for sample in samples)}:  # what is left of a sample that a budget cut
+                answers.setdefault(prefix, INVALID)
             graded: dict[str, bool] = {}
             for name in ("answer_class", "answer"):  # an answer's own grade wins over its class's
                 share = rows.drop_nulls([name, "correct"]).group_by(name).agg(pl.col("correct").mean())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from outthink.core.errors import BadInput
+from outthink.core.logprobs import GROUPED
 from outthink.core.sample import Finish
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ SCHEMA: Mapping[str, PolarsDataType] = {
     "model": pl.String,
     "sample_index": pl.Int32,  # from 0, within the problem and model
     "key": pl.String,  # of the sample in the run that recorded it
-    "prompt": pl.String,  # digest of the whole prompt
+    "prompt": pl.String,  # digest of the whole prompt, but for its prefix
+    "prefix": pl.String,  # the beginning of the answer that was given, and that the text continues; null: none
     "temperature": pl.Float64,
     "sampling": pl.String,  # all settings, as a JSON object
     "text": pl.String,
@@ -37,6 +39,9 @@ SCHEMA: Mapping[str, PolarsDataType] = {
     "min_logprob": pl.Float64,
     "token_confidence": pl.Float64,
     "self_certainty": pl.Float64,
+    "least_confidence": pl.Float64,  # of groups of tokens; how long they are is in the metadata, "window"
+    "bottom_confidence": pl.Float64,
+    "tail_confidence": pl.Float64,
     "token_logprobs": pl.List(pl.Float32),  # of the sampled tokens, in order
     "top_logprobs": pl.List(pl.Float32),  # of the k likeliest tokens at each place, row by row
     "score": pl.Float64,
@@ -51,7 +56,7 @@ SCHEMA: Mapping[str, PolarsDataType] = {
 
 REQUIRED = ("problem_id", "model", "sample_index")
 UNIQUE = ("problem_id", "model", "sample_index")
-SUMMARY = ("mean_logprob", "sum_logprob", "min_logprob", "token_confidence", "self_certainty")
+SUMMARY = ("mean_logprob", "sum_logprob", "min_logprob", "token_confidence", "self_certainty", *GROUPED)
 COUNTS = ("sample_index", "prompt_tokens", "cached_tokens", "completion_tokens")
 FLOATS = (*SUMMARY, "score", "seconds", "temperature")
 LISTS_OF_FLOATS = ("token_logprobs", "top_logprobs", "step_scores")
@@ -156,7 +161,9 @@ def unique_keys(frame: pl.DataFrame, where: str) -> None:
 def _refuse(bad: pl.DataFrame, where: str, column: str, rule: str) -> None:
     if bad.height:
         at = f"row {bad['_row'][0]}, " if "_row" in bad.columns else ""
-        raise BadInput(f"{at}column {column!r}: {bad[column][0]!r} must be {rule}", where=where)
+        value = repr(bad[column].head(1).to_list()[0])
+        shown = value if len(value) <= 100 else f"{value[:100]} …"
+        raise BadInput(f"{at}column {column!r}: {shown} must be {rule}", where=where)
 
 
 def _is_object(text: str) -> bool:
