@@ -36,6 +36,12 @@ class TestContract(StrategyContract):
             {"warmup": 2, "window": 4, "keep": 0.5, "consensus": 0.0, "width": 1},
             {"warmup": 1, "window": 4, "keep": 0.5, "compat": True},
         ],
+        "beam_search": [{"width": 4, "branching": 2, "rule": "weighted", "unique": False}],
+        "dvts": [{"width": 4, "branching": 2, "lookahead": 1, "rule": "majority"}],
+        "rebase": [{"width": 6, "temperature": 1.0, "rule": "best"}],
+        "ets": [{"width": 6, "cost": 2.0, "coverage": 0.0}],
+        "a_star": [{"width": 3, "edge_cost": "length", "expansions": 4}],
+        "best_first": [{"alpha": 0.0, "proved": 0.7, "expansions": 6}],
         "early_stopping_consistency": [{"window": 2, "risk": 0.01}],
     }
     alone: ClassVar = {

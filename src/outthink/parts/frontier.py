@@ -29,7 +29,10 @@ def parted(traces: Sequence[Trace]) -> tuple[list[Trace], list[Trace]]:
 
 def distinct(traces: Sequence[Trace]) -> list[Trace]:
     """The first of those with equal texts."""
-    return list({trace.text: trace for trace in reversed(traces)}.values())[::-1]
+    found: dict[str, Trace] = {}
+    for trace in traces:
+        found.setdefault(trace.text, trace)
+    return list(found.values())
 
 
 def repeated(traces: Sequence[Trace], width: int) -> list[Trace]:

@@ -117,9 +117,11 @@ def _grown(problem: Problem, trace: Trace, sample: Sample, rule: Steps, *, whole
 
 async def rate(run: Run, problem: Problem, traces: Sequence[Trace]) -> list[Trace]:
     """The traces with the score of their last step; what has one keeps it, and equal texts are scored once."""
-    news = {trace.text: trace.steps[-1] for trace in reversed(traces) if trace.steps and len(trace.scores) < trace.depth}
-    samples = list(reversed(news.values()))
-    scores = dict(zip((sample.whole for sample in samples), await run.score(problem, samples), strict=True)) if samples else {}
+    news: dict[str, Sample] = {}
+    for trace in traces:
+        if len(trace.scores) < trace.depth:
+            news.setdefault(trace.text, trace.steps[-1])
+    scores = dict(zip(news, await run.score(problem, list(news.values())), strict=True)) if news else {}
 
     def rated(trace: Trace) -> Trace:
         if len(trace.scores) >= trace.depth:
@@ -135,7 +137,7 @@ RULES: Mapping[str, tuple[type[Tally], bool]] = {"best": (Best, True), "weighted
 
 
 async def choose(run: Run, problem: Problem, traces: Sequence[Trace], rule: str = "best") -> Selection:
-    """The answer of these traces, by one of `RULES`; offered too. Traces that have not ended choose nothing.
+    """The answer of these traces, by one of `RULES`; offered where there is one. Traces that have not ended choose nothing.
 
     Raises UnknownName.
     """
@@ -148,5 +150,6 @@ async def choose(run: Run, problem: Problem, traces: Sequence[Trace], rule: str 
     samples = [trace.steps[-1] for trace in ended]
     answers = await run.answers(problem, samples)
     *_, chosen = growing(samples, answers, [trace.score for trace in ended] if scored else None, tally=tally)
-    run.offer(chosen)
+    if chosen.answer is not None:
+        run.offer(chosen)
     return chosen

@@ -98,8 +98,8 @@ class StrategyContract:
         """From every state that a crash can leave: the same answer, and nothing recorded is asked for again."""
         with commits(tmp_path / "run.db") as states:
             whole = trial(case, journal=tmp_path / "run.db")
-        # A judge's many short replies may come in the same instant, and are then committed together.
-        assert len(states) >= (N if case.judged else whole.backend.calls), "each sample arrives, and is committed, on its own"
+        # Many short replies, of a judge or of single steps, may come in the same instant, and are then committed together.
+        assert len(states) >= (N if case.judged or case.stepwise else whole.backend.calls), "each sample arrives, and is committed, on its own"
         for at, state in enumerate(states):
             path = tmp_path / f"{at}.db"
             path.write_bytes(state)

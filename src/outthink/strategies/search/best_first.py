@@ -1,0 +1,64 @@
+"""Best-first search by the model's own probability, with a checker that says which steps fail and which answers are proved.
+
+Paper: "Scaling up Multi-Turn Off-Policy RL and Multi-Agent Tree Search for LLM Step-Provers" (BFS-Prover-V2), arXiv:2509.06493:
+its search for one attempt; the priority is the summed log-probability of the steps (each the mean of its tokens') over
+depth ** alpha.
+Differs: any verifier is the checker (the paper's is Lean): a score of at most `failed` closes a step, a whole answer of at least
+`proved` ends the search. Planner and proof cache are not here. Answers are texts, so states don't meet again.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+
+from outthink.core.capability import Needs
+from outthink.core.errors import BadInput
+from outthink.core.logprobs import LogprobNeed
+from outthink.core.problem import Problem
+from outthink.core.run import Run
+from outthink.core.selection import Selection
+from outthink.core.strategy import strategy
+from outthink.parts.frontier import arrived, distinct, parted
+from outthink.parts.traces import ROOT, Trace, choose, grow, rate
+
+
+@strategy(
+    "best_first",
+    paper="arXiv:2509.06493",
+    title="Scaling up Multi-Turn Off-Policy RL and Multi-Agent Tree Search for LLM Step-Provers",
+    needs={Needs.SCORES, Needs.STEPS, Needs.LOGPROBS},
+)
+async def best_first(
+    run: Run,
+    problem: Problem,
+    branching: int = 4,
+    alpha: float = 2.0,
+    expansions: int = 64,
+    failed: float = 0.0,
+    proved: float = 1.0,
+) -> Selection:
+    """Expand the most probable answer so far (length-normalised by depth ** alpha), until one is proved."""
+    if branching < 1 or expansions < 1:
+        raise BadInput("branching and expansions must be 1 or more", where="best_first")
+    opened, seen, pushed = [(0.0, 0, ROOT)], {ROOT.text}, 0
+    ended, chosen = list[Trace](), Selection(None)
+    for _ in range(expansions):
+        if not opened:
+            break
+        _, _, parent = heapq.heappop(opened)
+        grown = distinct(arrived(await grow(run, problem, [parent] * branching, logprobs=LogprobNeed())))
+        children = await rate(run, problem, [child for child in grown if child.text not in seen])
+        alive, done = parted(children)
+        seen.update(child.text for child in children)
+        for child in alive:
+            if child.rank > failed:
+                pushed += 1
+                summed = math.fsum(step.summary.get("mean_logprob", 0.0) for step in child.steps)
+                heapq.heappush(opened, (-summed / child.depth**alpha, pushed, child))
+        if done:
+            ended += done
+            chosen = await choose(run, problem, ended)
+        if any(trace.rank >= proved for trace in done):
+            break
+    return chosen

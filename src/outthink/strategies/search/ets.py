@@ -1,0 +1,63 @@
+"""ETS: REBASE on the leaves that an integer program keeps: good ones, that share their ancestors, and differ in what they say.
+
+Paper: "ETS: Efficient Tree Search for Inference-Time Scaling", arXiv:2502.13575. It maximises the program of
+`outthink.parts.tree_selection` at each depth.
+Differs from its code: the embedding is runs of three characters unless `embedder` says that a role of this name is bound (an
+async method `embed(texts)` that gives a vector per text; the paper's is a small model of mathematical similarity); cost 0 is
+exactly off; HiGHS solves the program instead of CBC.
+"""
+
+from __future__ import annotations
+
+from outthink.core.capability import Needs
+from outthink.core.errors import BadInput
+from outthink.core.problem import Problem
+from outthink.core.run import Run
+from outthink.core.selection import Selection
+from outthink.core.strategy import strategy
+from outthink.parts import tree_selection
+from outthink.parts.allocation import rebase
+from outthink.parts.frontier import arrived, parted
+from outthink.parts.traces import ROOT, Trace, choose, grow, rate
+
+
+@strategy(
+    "ets",
+    paper="arXiv:2502.13575",
+    title="ETS: Efficient Tree Search for Inference-Time Scaling",
+    needs={Needs.SCORES, Needs.STEPS},
+)
+async def ets(
+    run: Run,
+    problem: Problem,
+    width: int = 16,
+    temperature: float = 0.2,
+    cost: float = 1.0,
+    coverage: float = 1.5,
+    distance: float = 0.05,
+    embedder: bool = False,
+    rule: str = "weighted",
+) -> Selection:
+    """Share `width` next steps among the leaves worth their cache: `cost` of tree nodes, `coverage` of clusters of steps."""
+    if width < 1:
+        raise BadInput(f"width is {width} and must be 1 or more", where="ets")
+    next_up, ended, chosen = [ROOT] * width, list[Trace](), Selection(None)
+    while next_up:
+        alive, done = parted(await rate(run, problem, arrived(await grow(run, problem, next_up))))
+        if done:
+            ended += done
+            chosen = await choose(run, problem, ended, rule)
+        left = width - len(ended)
+        if not alive or left < 1:
+            break
+        scores = [trace.score for trace in alive]
+        shares = [count / left for count in rebase(scores, left, temperature)]
+        texts = [trace.steps[-1].text for trace in alive]
+        clusters = [0] * len(alive)
+        if coverage and len(set(texts)) > 1:
+            vectors = await run.invoke("embedder", "embed", texts=texts) if embedder else tree_selection.trigrams(texts)
+            clusters = tree_selection.grouped(vectors, distance)
+        keep = tree_selection.kept(shares, alive, clusters, cost, coverage)
+        counts = rebase([scores[at] for at in keep], left, temperature)
+        next_up = [alive[at] for at, count in zip(keep, counts, strict=True) for _ in range(count)]
+    return chosen
