@@ -20,6 +20,7 @@ from outthink.core.problem import Problem
 from outthink.core.selection import Result
 from outthink.core.strategy import Strategy
 from outthink.core.verifier import Verifier
+from outthink.runtime.batch import Retry
 from outthink.runtime.clock import run_virtually
 from outthink.runtime.journal import Journal
 from outthink.session import Session
@@ -162,6 +163,7 @@ def trial(
             sampling={"max_tokens": max_tokens},
             concurrency=concurrency,
             journal=journal,
+            retry=Retry(attempts=20),  # so many that a third of failing attempts loses no sample
             seed=seed,
         )
         async with session:
