@@ -48,7 +48,7 @@ def _joined() -> str:
     for name in STATIC:
         if not name.endswith(".js"):
             continue
-        text = _IMPORT.sub(lambda found: f'const {{ {found[1]} }} = modules["{found[2]}"];\n', _text(name))
+        text = _IMPORT.sub(lambda found: f'const {{ {found[1].replace(" as ", ": ")} }} = modules["{found[2]}"];\n', _text(name))
         exported = [found[2] for found in _EXPORT.finditer(text)]
         text = _EXPORT.sub(r"\1 \2", text)
         if re.search(r"^(import|export)\b", text, re.MULTILINE) or "</script" in text or "<!--" in text:

@@ -106,7 +106,7 @@ def _choice(found: Found, story: Story, most_text: int, most_samples: int) -> di
     chosen = _at(selection.sample.key) if selection is not None and selection.sample is not None else None
     kept = rows[:most_samples] + [pair for pair in rows[most_samples:] if pair[0] == chosen]
     answers = {_at(key): answer for key, answer in story.answers.items()}
-    scores = {_at(key): given for key, given in story.scores.items()}
+    scores = _scores(story, rows)
     classes, order = _classes([answers.get(at) for at, _ in rows], selection, most_text)
     roles = {step.place: step for step in story.steps}
     samples = [_sample(found, at, row, roles.get(at[:2]), answers.get(at), order, scores.get(at), most_text) for at, row in kept]
@@ -124,6 +124,13 @@ def _choice(found: Found, story: Story, most_text: int, most_samples: int) -> di
         "samples_in_all": len(rows),
         "scores": [min(numbers), max(numbers)] if numbers else None,
     }
+
+
+def _scores(story: Story, rows: Sequence[tuple[At, Row]]) -> dict[At, list[tuple[Any, str, float | None]]]:
+    """Scores by sample. Equal texts are scored once: the others have the score of the one that was."""
+    found = {_at(key): given for key, given in story.scores.items()}
+    by_text = {row.prefix + row.text: found[at] for at, row in rows if at in found}
+    return {at: given for at, row in rows if (given := found.get(at) or by_text.get(row.prefix + row.text)) is not None}
 
 
 def _classes(

@@ -19,16 +19,26 @@ function filled(element, attributes, children) {
     else if (name === "value") element.value = value;
     else element.setAttribute(name, value === true ? "" : value);
   }
-  for (const child of children.flat(Infinity)) {
-    if (child === null || child === undefined || child === false || child === "") continue;
-    element.append(child instanceof Node ? child : document.createTextNode(String(child)));
-  }
+  element.append(...nodes(children));
   return element;
+}
+
+function nodes(children) {
+  return children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false && child !== "")
+    .map((child) => (child instanceof Node ? child : document.createTextNode(String(child))));
+}
+
+export function refill(element, ...children) {
+  element.replaceChildren(...nodes(children));
 }
 
 // Text of a model: shown in its own direction, with nothing obeyed that is in it.
 export function foreign(tag, text, attributes = {}) {
   return h(tag, { dir: "auto", ...attributes }, visible(text));
+}
+
+export function narrow() {
+  return matchMedia("(max-width: 30rem)").matches;
 }
 
 let made = 0;

@@ -4,7 +4,7 @@ import { h, s, section } from "./dom.js";
 import { count, oneLine, plural } from "./format.js";
 import { colour } from "./votes.js";
 
-export function glance(view, open) {
+export function glance(view, open, wide) {
   const shown = view.samples.filter((each) => !each.inside);
   if (shown.length < 2) return null;
   const columns = Math.min(shown.length, shown.length > 1500 ? 100 : shown.length > 300 ? 60 : 32);
@@ -33,7 +33,7 @@ export function glance(view, open) {
       if (sample && column >= 0 && column < columns) open(sample.id);
     },
   }, [...paths].map(([kind, d]) => s("path", { d, class: kind === "failed" ? "cross" : `fill ${kind}` })), ring);
-  return section("Samples at a glance", { class: "card wide" }, picture,
+  return section("Samples at a glance", { class: wide ? "card wide" : "card" }, picture,
     h("p", { class: "legend small" }, named.map((each, place) => h("span", { class: "key" }, h("span", { class: `chip ${colour(view.classes.indexOf(each))}`, "aria-hidden": "true" }), h("bdi", {}, oneLine(each.text, 24)))),
       shown.some((each) => each.state === "ok" && each.class === null) ? h("span", { class: "key" }, h("span", { class: "chip none", "aria-hidden": "true" }), "no answer") : null,
       view.classes.filter((each, place) => place >= 7 && each.samples).length ? h("span", { class: "key" }, h("span", { class: "chip rest", "aria-hidden": "true" }), "others") : null,

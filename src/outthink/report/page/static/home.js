@@ -30,7 +30,7 @@ function gateway(data) {
         data.live_in_all > data.live.length ? h("p", { class: "quiet small" }, `${count(data.live_in_all - data.live.length)} more are not shown.`) : null),
       data.budgets.length ? section("Budgets", { class: "card wide" }, data.budgets.map((each) => h("div", { class: "account" },
         h("h3", {}, foreign("bdi", each.name), each.resets === null ? null : h("span", { class: "quiet small" }, ` new in ${seconds(each.resets)}`)),
-        h("ul", { class: "meters" }, each.limits.map((limit) => meter(limit)))))) : null,
+        h("ul", { class: "meters" }, each.limits.map((limit) => meter(limit, true)))))) : null,
       section("Ended", { class: "card wide" }, data.recent.length ? runs(data.recent) : h("p", { class: "quiet" }, "None yet."))),
   ];
 }

@@ -1,6 +1,6 @@
 // Starts the page: which run is asked for by the address, getting it, drawing it, and drawing it again while it goes on.
 
-import { focusIn, h } from "./dom.js";
+import { focusIn, h, refill } from "./dom.js";
 import { oneLine } from "./format.js";
 import { home } from "./home.js";
 import { run } from "./run.js";
@@ -56,10 +56,10 @@ function draw(address, name, data, again) {
     draw(address, name, data, true);
   };
   const kept = again ? remembered() : null;
-  main.replaceChildren(...(name === null ? home(data) : run(data, state, source, changed)));
+  refill(main, name === null ? home(data) : run(data, state, source, changed));
   const title = name === null ? data.title || "Gateway" : data.problem.text || data.name;
   document.title = `${oneLine(title, 60)} – Outthink`;
-  where.replaceChildren(name === null ? "" : h("bdi", {}, oneLine(title, 80)));
+  refill(where, name === null ? null : h("bdi", {}, oneLine(title, 80)));
   if (kept) recalled(kept);
   else if (address !== "#/" || visit > 1) {
     main.focus({ preventScroll: true });

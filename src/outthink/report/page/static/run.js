@@ -15,10 +15,11 @@ const STATES = {
 export function run(view, state, source, changed) {
   const list = samples(view, state, source, changed);
   const open = (id) => { state.tree = view.samples.findIndex((each) => each.id === id); list.open(id); };
+  const scored = isTree(view) ? null : scores(view); // a tree shows them itself
+  const pictures = isTree(view) ? tree(view, state, open) : [scored, glance(view, open, !scored)];
   return [
     head(view),
-    h("div", { class: "grid" }, votes(view, state, changed), spend(view), scores(view),
-      isTree(view) ? tree(view, state, open) : glance(view, open), list.element, steps(view), settings(view)),
+    h("div", { class: "grid" }, votes(view, state, changed), spend(view), pictures, list.element, steps(view), settings(view)),
   ];
 }
 
@@ -59,7 +60,7 @@ function why(view) {
   if (view.answer !== null && first?.chosen && first.weight !== null) {
     const total = view.classes.reduce((sum, each) => sum + (each.weight ?? 0), 0);
     const rival = second?.weight ? `; next is “${oneLine(second.text, 40)}” with ${weight(second.weight)}` : "; nothing else got any";
-    said.push(`${weight(first.weight)} of ${weight(total)} votes${rival}.`);
+    said.push(`${Number.isInteger(total) ? "" : "A weight of "}${weight(first.weight)} of ${weight(total)}${Number.isInteger(total) ? " votes" : ""}${rival}.`);
   } else if (view.answer !== null && view.chosen) {
     const sample = view.samples.find((each) => each.id === view.chosen);
     said.push(sample?.score !== null && sample?.score !== undefined ? `It is sample ${view.chosen}’s, whose score is ${weight(sample.score)}.` : `It is sample ${view.chosen}’s.`);

@@ -1,6 +1,6 @@
 // All samples of a run: a list that draws only the rows in sight, with a filter, and one sample in full beside it.
 
-import { foreign, h, section } from "./dom.js";
+import { foreign, h, refill, section } from "./dom.js";
 import { amount, count, decimal, oneLine, plural, seconds, visible } from "./format.js";
 import { lineage, shade } from "./tree.js";
 import { colour } from "./votes.js";
@@ -117,10 +117,10 @@ function select(model, at, open) {
   model.drawn = [-1, -1];
   draw(model);
   list.setAttribute("aria-activedescendant", `sample-${at}`);
-  if (matchMedia(WIDE).matches) detail.replaceChildren(...shown(view, rows[at], source, (id) => jump(model, id)));
+  if (matchMedia(WIDE).matches) refill(detail, shown(view, rows[at], source, (id) => jump(model, id)));
   else if (open) {
-    dialog.replaceChildren(h("form", { method: "dialog", class: "sheet-head" }, h("button", { class: "close" }, "Close")),
-      ...shown(view, rows[at], source, (id) => { dialog.close(); jump(model, id); }));
+    refill(dialog, h("form", { method: "dialog", class: "sheet-head" }, h("button", { class: "close" }, "Close")),
+      shown(view, rows[at], source, (id) => { dialog.close(); jump(model, id); }));
     if (!dialog.open) dialog.showModal();
     dialog.scrollTop = 0;
   }
@@ -170,7 +170,7 @@ function shown(view, sample, source, jumpTo) {
     way.length ? h("div", { class: "way" }, h("p", { class: "small quiet" }, `It continues ${way.length === 1 ? "one sample" : `${count(way.length)} samples`}:`),
       h("ol", {}, way.map((at) => h("li", {}, h("button", { type: "button", class: "link", onclick: () => jumpTo(view.samples[at].id) }, view.samples[at].id),
         " ", h("bdi", { class: "quiet" }, oneLine(view.samples[at].text, 70)))))) : null,
-    sample.given ? [h("p", { class: "small quiet" }, "The strategy put this before it:"), foreign("pre", sample.given, { class: "given" })] : null,
+    sample.given.trim() ? [h("p", { class: "small quiet" }, "The strategy put this before it:"), foreign("pre", sample.given, { class: "given" })] : null,
     sample.state === "ok" ? body(view, sample, source) : null,
   ];
 }

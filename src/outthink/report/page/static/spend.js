@@ -1,6 +1,6 @@
 // What was spent when, what was offered on the way, and how near the budget is.
 
-import { foreign, h, s, section, table } from "./dom.js";
+import { foreign, h, narrow, s, section, table } from "./dom.js";
 import { amount, count, dimension, oneLine, percent, plural, seconds, short } from "./format.js";
 
 export function meters(limits) {
@@ -8,7 +8,8 @@ export function meters(limits) {
   return h("ul", { class: "meters", "aria-label": "Budget" }, limits.map((each) => meter(each)));
 }
 
-export function meter({ dimension: name, limit, spent, label }) {
+// alarm: coming near to the limit is worth a colour (a day's budget; a run may well spend all that it was given)
+export function meter({ dimension: name, limit, spent, label }, alarm = false) {
   const share = limit > 0 && spent !== null ? spent / limit : spent ? 1 : 0;
   const said = `${amount(name, spent)} of ${amount(name, limit)}`;
   const words = label || dimension(name);
@@ -17,7 +18,7 @@ export function meter({ dimension: name, limit, spent, label }) {
     s("svg", { class: "bar-picture", viewBox: "0 0 100 8", preserveAspectRatio: "none", role: "img",
       "aria-label": `${words}: ${said}, ${percent(Math.min(share, 9.99))}` },
     s("rect", { class: "track", width: 100, height: 8 }),
-    s("rect", { class: `fill ${share >= 1 ? "full" : share > 0.8 ? "near" : "calm"}`, width: Math.min(100, Math.max(share > 0 ? 0.6 : 0, 100 * share)), height: 8 })));
+    s("rect", { class: `fill ${!alarm || share <= 0.8 ? "calm" : share < 1 ? "near" : "full"}`, width: Math.min(100, Math.max(share > 0 ? 0.6 : 0, 100 * share)), height: 8 })));
 }
 
 export function spend(view) {
@@ -30,7 +31,7 @@ export function spend(view) {
   const bound = view.budget.find((each) => each.dimension === (inTokens ? "tokens" : "samples"));
   const top = Math.max(of(points.at(-1)), 1) * 1.06;
   const shown = bound && bound.limit <= top * 1.6 ? Math.max(top, bound.limit * 1.06) : top;
-  const width = 560, height = 250, left = 50, right = 14, above = 14, below = 40;
+  const width = narrow() ? 330 : 560, height = narrow() ? 220 : 250, left = 46, right = 14, above = 14, below = 40;
   const x = (value) => left + (value / end) * (width - left - right);
   const y = (value) => height - below - (value / shown) * (height - above - below);
   let path = `M${x(at(points[0])).toFixed(1)} ${y(of(points[0])).toFixed(1)}`;
@@ -42,10 +43,10 @@ export function spend(view) {
     s("text", { x: left - 8, y: y(value) + 4, class: "label end" }, short(value)),
   ]);
   const times = nice(end).filter((value) => value > 0 || timed).map((value) =>
-    s("text", { x: x(value), y: height - below + 18, class: `label ${x(value) > width - 40 ? "end" : "middle"}` }, timed ? seconds(value).replace("0\u202fms", "0") : count(value)));
+    s("text", { x: x(value), y: height - below + 18, class: `label ${x(value) > width - 40 ? "end" : "middle"}` }, value === 0 ? "0" : timed ? seconds(value) : count(value)));
   const limit = bound && bound.limit <= shown ? [
     s("line", { x1: left, x2: width - right, y1: y(bound.limit), y2: y(bound.limit), class: "limit" }),
-    s("text", { x: width - right, y: y(bound.limit) - 5, class: "label end" }, `budget ${short(bound.limit)}`),
+    s("text", { x: left + 4, y: y(bound.limit) - 5, class: "label start" }, `budget ${short(bound.limit)}`),
   ] : null;
   const unit = inTokens ? "tokens" : "samples";
   const over = timed ? "time" : "samples, in the order they arrived";
@@ -59,19 +60,20 @@ export function spend(view) {
 }
 
 function marks(view, timed, inTokens, x, y, width) {
-  let free = -Infinity;
-  return view.offers.map((offer, place) => {
-    const when = timed ? offer.seconds : offer.samples;
-    if (when === null) return null;
-    const across = x(when), up = y(inTokens ? offer.tokens : offer.samples);
+  const placed = view.offers.map((offer) => ({ offer, across: x(timed ? offer.seconds ?? NaN : offer.samples), up: y(inTokens ? offer.tokens : offer.samples) }))
+    .filter(({ across }) => Number.isFinite(across));
+  // Of offers at nearly the same moment the last one is named: it is what the answer was from then on.
+  let end = -Infinity;
+  return placed.map(({ offer, across, up }, place) => {
     const name = oneLine(offer.answer ?? "no answer", 14);
-    const room = across - free > 12 && place < 6;
-    if (room) free = across + name.length * 6.6;
-    const late = across > width - 90;
-    if (room && late) free = Infinity;
+    const late = across > width - 100;
+    const start = late ? across - 8 - name.length * 7 : across + 3;
+    const last = !(placed[place + 1]?.across - across < 8);
+    const room = last && start > end;
+    if (room) end = late ? Infinity : start + name.length * 7 + 6;
     return [
       s("circle", { cx: across, cy: up, r: 4.5, class: "offer" }, s("title", {}, `${name}, after ${plural(offer.samples, "sample")}`)),
-      room ? s("text", { x: late ? across - 6 : across + 2, y: up - 9, class: `label strong ${late ? "end" : "start"}` }, name) : null,
+      room ? s("text", { x: late ? across - 8 : across + 3, y: up - 10, class: `label strong ${late ? "end" : "start"}` }, name) : null,
     ];
   });
 }

@@ -1,11 +1,11 @@
 // The tree of a run: which sample continues which, coloured by score, walked with the arrow keys.
 
-import { h, s, section, table } from "./dom.js";
+import { h, narrow, s, section, table } from "./dom.js";
 import { count, decimal, oneLine, plural } from "./format.js";
 
 const MOST = 500; // drawn nodes
 const SIBLINGS = 6; // ended ones beside each other; the others are counted
-const ACROSS = 62, DOWN = 17, LEFT = 20, ABOVE = 16;
+const DOWN = 18, LEFT = 20, ABOVE = 18, NAMES = 120; // pixels
 
 // In seven steps from low to high, or "unscored".
 export function shade(score, scores) {
@@ -23,8 +23,9 @@ export function tree(view, state, open) {
   const placed = [...plan.nodes.values()];
   const chosen = new Set(lineage(view));
   const depth = Math.max(...placed.map((node) => node.depth));
-  const width = LEFT * 2 + (depth + 1) * ACROSS, height = ABOVE * 2 + plan.rows * DOWN;
-  const x = (node) => LEFT + node.depth * ACROSS, y = (node) => ABOVE + node.row * DOWN;
+  const across = narrow() ? 54 : depth > 12 ? 64 : Math.min(150, Math.floor(900 / depth)); // it scrolls where that is too wide
+  const width = LEFT * 2 + depth * across + NAMES, height = ABOVE * 2 + plan.rows * DOWN;
+  const x = (node) => LEFT + node.depth * across, y = (node) => ABOVE + node.row * DOWN;
   const edges = placed.filter((node) => node.above).map((node) => {
     const middle = (x(node.above) + x(node)) / 2;
     return s("path", { class: chosen.has(node.index) ? "edge chosen" : "edge",
@@ -39,17 +40,30 @@ export function tree(view, state, open) {
       "aria-selected": sample.id === view.chosen ? "true" : "false", "data-key": `node-${sample.id}`, "data-index": node.index,
       transform: `translate(${x(node)} ${y(node)})`, onclick: () => open(sample.id),
     }, s("title", {}, spoken(view, sample)), s("circle", { r: 11, class: "reach" }), s("circle", { r: 5.5, class: "face" }),
-    node.hidden ? s("text", { x: 9, y: 4, class: "label start" }, `+${node.hidden}`) : null);
+    name(view, node, sample));
   });
   const picture = s("svg", { class: "tree", width, height, viewBox: `0 0 ${width} ${height}`, role: "tree", "aria-label": "Samples and what continues them",
     onkeydown: (event) => walk(event, view, plan, open) },
-  s("g", { role: "presentation" }, edges), s("g", { role: "presentation", class: "root", transform: `translate(${LEFT} ${y(plan.root)})` }, s("rect", { x: -6, y: -6, width: 12, height: 12, rx: 3 })), marks);
+  s("g", { role: "presentation" }, edges), s("g", { role: "presentation", class: "root", transform: `translate(${LEFT} ${y(plan.root)})` }, s("rect", { x: -6, y: -6, width: 12, height: 12, rx: 3 }), more(plan.root)), marks);
   const left = view.samples.filter(inTree).length - placed.length;
+  const box = h("div", { class: "scroll tree-box", "data-scroll": "tree" }, picture);
+  const middle = y(focused && chosen.has(focused.index) ? focused : plan.root);
+  requestAnimationFrame(() => { if (!box.scrollTop) box.scrollTop = middle - box.clientHeight / 2; });
   return section("Tree", { class: "card wide" },
     h("p", { class: "quiet small" }, "Each dot is a sample that continues the one to its left. ", h("span", { class: "keys" }, "Arrow keys walk the tree, Enter opens a sample.")),
-    h("div", { class: "scroll tree-box", "data-scroll": "tree" }, picture), legend(view),
+    box, legend(view),
     left > 0 ? h("p", { class: "quiet small" }, `${plural(left, "sample")} that nothing continues ${left === 1 ? "is" : "are"} counted beside ${left === 1 ? "its" : "their"} parents and not drawn.`) : null,
     generations(view));
+}
+
+function name(view, node, sample) {
+  if (node.hidden || node.children.length) return more(node);
+  if (sample.answer === null) return null;
+  return s("text", { x: 12, y: 4, class: sample.id === view.chosen ? "label strong start" : "label start" }, oneLine(sample.answer, 14));
+}
+
+function more(node) {
+  return node.hidden ? s("text", { x: -3, y: 17, class: "label start" }, `+${node.hidden}`) : null;
 }
 
 export function legend(view) {
@@ -58,7 +72,7 @@ export function legend(view) {
   return h("p", { class: "legend small" }, "score ", h("span", { class: "figure" }, decimal(low)),
     s("svg", { width: 98, height: 12, viewBox: "0 0 98 12", "aria-hidden": "true" }, [0, 1, 2, 3, 4, 5, 6].map((at) => s("rect", { class: `swatch s${at}`, x: at * 14, y: 1, width: 13, height: 10 }))),
     h("span", { class: "figure" }, decimal(high)),
-    s("svg", { width: 12, height: 12, viewBox: "-6 -6 12 12", class: "spaced", "aria-hidden": "true" }, s("circle", { r: 4.5, class: "swatch unscored" })), "not scored");
+    h("span", { class: "key" }, s("svg", { width: 12, height: 12, viewBox: "-6 -6 12 12", "aria-hidden": "true" }, s("circle", { r: 4.5, class: "swatch unscored" })), "not scored"));
 }
 
 function inTree(sample) {

@@ -1,6 +1,6 @@
 // The answers of a run and how heavy each is: bars, with the scores of the samples behind them.
 
-import { foreign, h, s, section } from "./dom.js";
+import { foreign, h, narrow, s, section } from "./dom.js";
 import { count, decimal, oneLine, percent, plural, weight } from "./format.js";
 
 const SHOWN = 8;
@@ -58,7 +58,7 @@ export function scores(view) {
   }
   const [low, high] = span(scored.map((each) => each.score));
   const rows = [...new Set(scored.map((each) => (each.class !== null && each.class < 7 ? each.class : -1)))].sort((a, b) => (a < 0 ? 99 : a) - (b < 0 ? 99 : b));
-  const width = 560, left = 118, right = 14, line = 30, height = rows.length * line + 30;
+  const width = narrow() ? 330 : 560, left = 118, right = 14, line = 30, height = rows.length * line + 30;
   const x = (score) => left + ((score - low) / (high - low)) * (width - left - right);
   const drawn = rows.flatMap((place, row) => {
     const members = scored.filter((each) => (place < 0 ? each.class === null || each.class >= 7 : each.class === place));
