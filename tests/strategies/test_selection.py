@@ -285,9 +285,9 @@ def test_what_a_judge_says_and_nobody_can_read_leaves_the_fallback() -> None:
 
 def test_a_recording_is_no_judge() -> None:
     held = pool([{"text": f"The answer is {a}.", "answer": a} for a in "aabbb"])
-    with pytest.raises(PoolMiss, match="two are asked"):
+    with pytest.raises(PoolMiss, match="no judge was recorded"):
         replayed(held, "universal_self_consistency", n=5)
-    with pytest.raises(PoolMiss, match="two are asked"):
+    with pytest.raises(PoolMiss, match="a run asks for two"):
         replayed(held, "xmbr", n=4, m=1, hedge=False, utility="answers")
     with pytest.raises(PoolMiss, match="no temperatures were recorded"):
         replayed(held, "hedged", n=5)
