@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import pytest
 
 from outthink.core.backend import Completion, Delta, Request
 from outthink.core.capability import Capabilities
-from outthink.core.errors import InternalError
-from outthink.core.operation import Event, EventKind
+from outthink.core.errors import InternalError, JournalMismatch
+from outthink.core.operation import Event, EventKind, Partial
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.sample import Finish
@@ -80,6 +80,30 @@ def test_a_rule_and_a_count_say_when() -> None:
         return chosen("done")
 
     assert run(body).answer == "done"
+
+
+@dataclass(frozen=True)
+class Longer:
+    tokens: int
+
+    def __call__(self, partial: Partial) -> bool:
+        return partial.tokens > self.tokens
+
+
+def test_a_journal_knows_the_parameters_of_a_rule(tmp_path: Path) -> None:
+    def until(tokens: int, every: int | None = None) -> Any:
+        async def body(run: Run, problem: Problem) -> Selection:
+            handle = await run.start(problem, rule=Longer(tokens), every=every)
+            event = await run.next([handle])
+            return chosen((await run.cancel(handle)).value.tokens if event.kind is EventKind.PARTIAL else "done")
+
+        return body
+
+    assert run(until(2), journal=tmp_path / "j.db").answer == "4"
+    assert run(until(2), journal=tmp_path / "j.db").answer == "4"
+    for other in (until(3), until(2, every=1)):
+        with pytest.raises(JournalMismatch, match="was another operation"):
+            run(other, journal=tmp_path / "j.db")
 
 
 def test_a_slow_strategy_gets_the_newest_partial_sample() -> None:

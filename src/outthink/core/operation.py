@@ -25,6 +25,7 @@ from outthink.core.key import Key
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
+from outthink.core.rule import rule_fields
 from outthink.core.sample import Sample
 from outthink.core.sampling import Sampling
 
@@ -140,7 +141,8 @@ class Start(Operation):
     """Begin `operation` without waiting; its key is the handle's.
 
     every: deliver a partial sample every so many tokens (a Generate of one sample only); None: none by count
-    rule:  a pure function that runs beside the stream; True delivers a partial sample; None: none by rule
+    rule:  a pure function that runs beside the stream; True delivers a partial sample; None: none by rule. Its parameters are
+           part of the digest (see `rule_fields`)
     With both None only the end is delivered.
     """
 
@@ -150,7 +152,7 @@ class Start(Operation):
     kind: ClassVar[str] = "start"
 
     def fields(self) -> object:
-        rule = None if self.rule is None else getattr(self.rule, "__qualname__", type(self.rule).__qualname__)
+        rule = None if self.rule is None else rule_fields(self.rule)
         return [self.operation.kind, self.operation.fields(), self.every, rule]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from outthink.core.errors import BadInput
 from outthink.core.problem import Problem
+from outthink.core.rule import rule_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Steps:
 
     def fields(self) -> object:
         """Plain JSON that tells rules apart: what fingerprints are made of."""
-        rule = None if self.complete is None else getattr(self.complete, "__qualname__", type(self.complete).__qualname__)
+        rule = None if self.complete is None else rule_fields(self.complete)
         return [self.boundary, self.tokens, self.most, rule]
 
     def split(self, text: str) -> list[str]:

@@ -67,7 +67,8 @@ class Generation:
     def __init__(self, run: Interpreter, operation: Generate, stream: Stream | None = None) -> None:
         self.run, self.operation, self.stream = run, operation, stream
         self.key, self.name = operation.key, str(operation.key)
-        self.digest = operation.digest()
+        # What is watched on the way is part of what was asked for: it decides what is left.
+        self.digest = stream.start.digest() if stream is not None and stream.watched else operation.digest()
         self.endpoint = run.bindings.endpoint(operation.role, f"strategy {run.strategy.name}")
         if stream is not None:
             stream.counts = self.endpoint.backend.capabilities.counts
