@@ -9,7 +9,13 @@ from outthink.core.backend import Backend
 from outthink.core.budget import Prices
 from outthink.core.errors import BadInput
 
-KINDS = "'embedded', a path to a .gguf file, 'hf:owner/repository/file.gguf', or the URL of a server, such as 'http://localhost:8000/v1#name'"
+KINDS = (
+    "'embedded', 'tiny' (or another of the tiny reasoner's models), a path to a .gguf file, 'hf:owner/repository/file.gguf', "
+    "or the URL of a server, such as 'http://localhost:8000/v1#name'"
+)
+
+TINY_SLOTS, TINY_CONTEXT = 16, 512
+"""Samples at once, and tokens of each, with which the tiny models are fastest; a second thread only makes them slower."""
 
 
 def backend_of(
@@ -18,6 +24,8 @@ def backend_of(
     """The backend that `model` names; a backend is returned as it is.
 
     - `embedded`: the small instruct model that comes as a package, run in this process
+    - `tiny`, `tiny-search`, `tiny-weak`, `tiny-verifier`, `tiny-verifier-rollouts`: the tiny reasoner (docs/tiny.md), which comes
+      with Outthink and only knows the tasks `countdown`, `countdown_search` and `calc`
     - a path that ends in .gguf, or `hf:owner/repository/file.gguf`: that file, run in this process
     - `http(s)://host[:port][/v1]#name`: a model on an OpenAI-compatible server; without #name the server's only one
 
@@ -41,9 +49,12 @@ def backend_of(
         return OpenAIBackend(text, prices=prices, engine=engine, capabilities=capabilities)
     if engine or probed is not None:
         raise BadInput(f"are for servers, and {text!r} is none", where="engine, probed")
-    if text == "embedded" or text.startswith("hf:") or text.endswith(".gguf"):
-        from outthink.backends.llamacpp import LlamaCppBackend
+    from outthink.backends.llamacpp import LlamaCppBackend
+    from outthink.backends.weights import SHIPPED
 
+    if text in SHIPPED:
+        return LlamaCppBackend(text, slots=TINY_SLOTS, context=TINY_CONTEXT, threads=1, prices=prices)
+    if text == "embedded" or text.startswith("hf:") or text.endswith(".gguf"):
         return LlamaCppBackend(text, prices=prices)
     raise BadInput(f"{text!r} names no model; it is {KINDS}", where="model")
 

@@ -224,3 +224,10 @@ def test_without_the_hub_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(MissingExtra, match=r"outthink\[hub\]"):
         from_hub("hf:owner/name/model.gguf")
+
+
+@pytest.mark.parametrize("name", weights.SHIPPED)
+def test_the_tiny_models_come_with_the_package(name: str) -> None:
+    path = model_file(name)
+    assert path.stat().st_size < 1_600_000
+    assert not has_chat_template(path)

@@ -1,43 +1,96 @@
-"""`python -m train.tiny`: train everything, export it. Resumes where it was killed; finished parts are not done again."""
+"""`python -m train.tiny`: train everything and export it.
+
+A killed training goes on from its last checkpoint when the same command is given again; finished parts are not done again.
+"""
 
 from __future__ import annotations
 
 import argparse
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from train.tiny import language
-from train.tiny.training import trained
+from train.tiny import language, verifier
+from train.tiny.export import export
+from train.tiny.labels import rollouts
+from train.tiny.training import loaded, trained
 
 BASE = {"make": 0.45, "search": 0.40, "calc": 0.15}
 POLICY = {"make": 0.8, "calc": 0.2}
 SEARCH = {"search": 1.0}
+SHARE_OF_WALKS = 0.4
+
+SHIPPED = {
+    "tiny": "policy",
+    "tiny-search": "search",
+    "tiny-weak": "weak",
+    "tiny-verifier": "verifier",
+    "tiny-verifier-rollouts": "verifier-rollouts",
+}
+"""Names of the exported files, and of the weights that they hold."""
 
 
-def base(folder: Path, minutes: float, seed: int) -> None:
-    trained(
-        language.lesson("base", BASE, 0.42 * minutes, decay=0.0), folder, seed, marks={"early-3": 0.03 * minutes, "early-5": 0.05 * minutes, "early-8": 0.08 * minutes}
+@dataclass(frozen=True)
+class Plan:
+    """Where everything goes, how long all of it takes, and the seed."""
+
+    folder: Path
+    minutes: float
+    seed: int
+
+
+def base(plan: Plan) -> None:
+    """One model learns everything at a constant rate; an early state of it is the weak model."""
+    lesson = language.lesson("base", BASE, 0.35 * plan.minutes)
+    trained(lesson, plan.folder, plan.seed, marks={"weak": plan.minutes / 15})
+
+
+def policy(plan: Plan) -> None:
+    """The generator: direct solutions and sums, while the rate falls."""
+    lesson = language.lesson("policy", POLICY, 0.25 * plan.minutes, decay=0.9)
+    trained(lesson, plan.folder, plan.seed + 1, plan.folder / "base.pt")
+
+
+def search(plan: Plan) -> None:
+    """The generator of searches, from the same beginnings."""
+    lesson = language.lesson("search", SEARCH, 0.25 * plan.minutes, decay=0.9)
+    trained(lesson, plan.folder, plan.seed + 2, plan.folder / "base.pt")
+
+
+def verifier_exact(plan: Plan) -> None:
+    """The verifier that learns the solver's labels."""
+    _verifier(plan, "verifier", plan.seed + 3, monte_carlo=False)
+
+
+def verifier_rollouts(plan: Plan) -> None:
+    """The verifier that learns Monte-Carlo labels."""
+    _verifier(plan, "verifier-rollouts", plan.seed + 4, monte_carlo=True)
+
+
+def _verifier(plan: Plan, name: str, seed: int, *, monte_carlo: bool) -> None:
+    start = plan.folder / "policy.pt"
+    lesson = verifier.lesson(
+        name,
+        lambda: rollouts(loaded(start), seed, 0.08 * plan.minutes, monte_carlo=monte_carlo),
+        0.32 * plan.minutes,
+        share_of_walks=SHARE_OF_WALKS,
+        monte_carlo=monte_carlo,
     )
+    trained(lesson, plan.folder, seed, start)
 
 
-def policy(folder: Path, minutes: float, seed: int) -> None:
-    trained(language.lesson("policy", POLICY, 0.30 * minutes, decay=0.9, warm_up=1), folder, seed + 1, folder / "base.pt")
-
-
-def search(folder: Path, minutes: float, seed: int) -> None:
-    trained(language.lesson("search", SEARCH, 0.30 * minutes, decay=0.9, warm_up=1), folder, seed + 2, folder / "base.pt")
-
-
-STAGES = [[base], [policy, search]]
+STAGES: list[list[Callable[[Plan], None]]] = [[base], [policy, search], [verifier_exact, verifier_rollouts]]
 """Stages in order; the parts of one stage run at the same time, each in its own process with one thread."""
 
 
 def main() -> None:
+    """Read the command line and do it."""
     parser = argparse.ArgumentParser(prog="python -m train.tiny", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60.0, help="of training in all, on two cores")
+    parser.add_argument("--minutes", type=float, default=72.0, help="of training in all, on two cores")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("build/tiny"))
     parser.add_argument("--part", help="one part only; its stage must be due")
@@ -46,14 +99,17 @@ def main() -> None:
     if given.part:
         torch.set_num_threads(1)
         part = next(part for stage in STAGES for part in stage if part.__name__ == given.part)
-        part(given.folder, given.minutes, given.seed)
+        part(Plan(given.folder, given.minutes, given.seed))
         return
+    command = [sys.executable, "-m", "train.tiny", "--minutes", str(given.minutes), "--seed", str(given.seed)]
+    command += ["--folder", str(given.folder), "--part"]
     for stage in STAGES:
-        command = [sys.executable, "-m", "train.tiny", "--minutes", str(given.minutes), "--seed", str(given.seed)]
-        command += ["--folder", str(given.folder), "--part"]
         running = [subprocess.Popen([*command, part.__name__]) for part in stage]
-        if any([process.wait() for process in running]):
-            sys.exit("a part failed; run the same command again to go on from its last checkpoint")
+        codes = [process.wait() for process in running]
+        if any(codes):
+            sys.exit("a part failed; give the same command again to go on from its last checkpoint")
+    for name, weights in SHIPPED.items():
+        export(given.folder / f"{weights}.pt", given.folder / f"{name}.gguf", name, quantised=True)
 
 
 if __name__ == "__main__":

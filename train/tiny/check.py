@@ -106,6 +106,7 @@ def same(weights: Path, limit: int = 120) -> None:
 
 
 def main() -> None:
+    """Read the command line and print."""
     parser = argparse.ArgumentParser(prog="python -m train.tiny.check", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/tiny"))
     parser.add_argument("--weights", nargs="*", default=["policy"])

@@ -45,7 +45,9 @@ def training_problem(chance: random.Random, sizes: tuple[int, ...] = (4, 4, 4, 4
 def make(chance: random.Random) -> Document:
     """A problem and a direct solution: any one of those that a random walk may take."""
     numbers, target = training_problem(chance)
-    return Document.of(f"{countdown.text_of(numbers, target)}\n", "".join(f"{line}\n" for line in solution(chance, numbers, target)))
+    return Document.of(
+        f"{countdown.text_of(numbers, target)}\n", "".join(f"{line}\n" for line in solution(chance, numbers, target))
+    )
 
 
 def solution(chance: random.Random, numbers: Numbers, target: int) -> list[str]:

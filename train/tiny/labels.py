@@ -1,8 +1,8 @@
 """Labelled steps for the verifiers: the policy's own rollouts, and walks of known worth. Nothing here knows optimisers.
 
-An `Example` is a problem with a written answer, and a label in [0, 1] for every newline of the answer: the chance that what stands
-before it ends well. Exact labels come from the solver; Monte-Carlo labels are the share of completions by the policy that
-the checker accepts (Wang et al. 2023, Math-Shepherd, arXiv:2312.08935, with soft labels).
+An `Example` is a problem with a written answer, and a label in [0, 1] for every newline of the answer: the chance that what
+stands before it ends well. Exact labels come from the solver; Monte-Carlo labels are the share of completions by the policy
+that the checker accepts (Wang et al. 2023, Math-Shepherd, arXiv:2312.08935, with soft labels).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -24,6 +24,7 @@ from train.tiny.vocabulary import BEGIN, decode, encode
 LIMIT = 40
 """Most tokens of a rollout; an answer takes about 28."""
 BATCH = 384
+UNLABELLED = -1.0
 COMPLETIONS = 4
 """Completions of each unfinished beginning, besides the rollout that it was cut from."""
 
@@ -76,7 +77,7 @@ def written(model: Model, prompts: list[str], draws: torch.Generator) -> list[li
 def estimated(model: Model, examples: list[Example], draws: torch.Generator) -> list[Example]:
     """The same examples with Monte-Carlo labels; a finished answer has the checker's verdict."""
     cut = [(example, place) for example in examples for place in range(1, len(example.numbers) - 1) if place < len(example.lines)]
-    share = {}
+    share: dict[tuple[int, int], float] = {}
     for start in range(0, len(cut), BATCH // COMPLETIONS):
         some = cut[start : start + BATCH // COMPLETIONS]
         prompts = [example.text(place) for example, place in some for _ in range(COMPLETIONS)]
@@ -85,28 +86,38 @@ def estimated(model: Model, examples: list[Example], draws: torch.Generator) -> 
             tries = [example.lines[:place] + tuple(end) for end in ends[at * COMPLETIONS : (at + 1) * COMPLETIONS]]
             solved = [replay(example.numbers, each) == (example.target,) for each in (*tries, example.lines)]
             share[id(example), place] = sum(solved) / len(solved)
+
+    def label(example: Example, place: int) -> float:
+        solved = replay(example.numbers, example.lines[:place]) == (example.target,)
+        return share.get((id(example), place), float(solved))
+
     return [
-        Example(
-            example.numbers,
-            example.target,
-            example.lines,
-            tuple(
-                share.get((id(example), place + 1), float(replay(example.numbers, example.lines[: place + 1]) == (example.target,)))
-                for place in range(len(example.lines))
-            ),
-        )
-        for example in examples
+        replace(example, labels=tuple(label(example, place + 1) for place in range(len(example.lines)))) for example in examples
     ]
 
 
-def walks(chance: random.Random) -> Iterator[Example]:
-    """Endless written answers of known worth: right ones, random legal ones, and ones with a fault put in."""
+def walks(chance: random.Random, *, monte_carlo: bool) -> Iterator[Example]:
+    """Endless written answers: right ones, random legal ones, and ones with a fault put in.
+
+    monte_carlo: label only what needs no solver: steps from a fault on, and finished answers
+    """
     while True:
         numbers, target = training_problem(chance)
         lines = solution(chance, numbers, target) if chance.random() < 0.7 else wandered(chance, numbers)
         if chance.random() < 0.6:
-            lines = spoilt(chance, numbers, lines)
-        yield exact(numbers, target, lines)
+            lines = spoilt(chance, numbers, target, lines)
+        example = exact(numbers, target, lines)
+        yield certain(example) if monte_carlo else example
+
+
+def certain(example: Example) -> Example:
+    """The same example without labels where an answer is legal so far and not finished."""
+
+    def label(place: int) -> float:
+        left = replay(example.numbers, example.lines[: place + 1])
+        return UNLABELLED if left is not None and len(left) > 1 else example.labels[place]
+
+    return replace(example, labels=tuple(label(place) for place in range(len(example.lines))))
 
 
 def wandered(chance: random.Random, numbers: Numbers) -> list[str]:
@@ -118,24 +129,26 @@ def wandered(chance: random.Random, numbers: Numbers) -> list[str]:
     return lines
 
 
-def spoilt(chance: random.Random, numbers: Numbers, lines: list[str]) -> list[str]:
+def spoilt(chance: random.Random, numbers: Numbers, target: int, lines: list[str]) -> list[str]:
     """The same lines with one fault, and random moves from what the faulty line says is left."""
     at = chance.randrange(len(lines))
     before = replay(numbers, lines[:at])
     assert before is not None
     a, operator, b, value, after = chance.choice([move for move in moves(before) if line_of(*move) == lines[at]])
     rest = list(after)
-    if chance.random() < 0.75:  # false arithmetic; most false results are near
+    if len(rest) == 1 or chance.random() < 0.75:  # false arithmetic, which is most tempting where it makes the target
         rest.remove(value)
-        value = chance.choice([x for x in (*range(value - 3, value + 4), value - 10, value + 10, chance.randint(1, LARGEST)) if valid(x, value)])
+        value = other(chance, value, target)
         rest.append(value)
-    elif len(rest) > 1:  # a number changes on the way
+    else:  # a number changes on the way
         place = chance.randrange(len(rest))
-        rest[place] = chance.choice([x for x in (rest[place] - 1, rest[place] + 1, chance.randint(1, LARGEST), b) if valid(x, rest[place])] or [a])
+        rest[place] = other(chance, rest[place], b)
     after = tuple(sorted(rest))
     return [*lines[:at], line_of(a, operator, b, value, after), *wandered(chance, after)]
 
 
-def valid(value: int, other: int) -> bool:
-    """Whether it is a number of the vocabulary, and another one."""
-    return 1 <= value <= LARGEST and value != other
+def other(chance: random.Random, value: int, tempting: int) -> int:
+    """Another number: the tempting one, or one that is near, or any."""
+    near = [x for x in (*range(value - 3, value + 4), value - 10, value + 10) if 1 <= x <= LARGEST]
+    picked = chance.choice([tempting, chance.choice(near), chance.randint(1, LARGEST)])
+    return picked if picked != value else value % LARGEST + 1

@@ -16,9 +16,9 @@ from train.tiny.training import Lesson
 BATCH = 16
 
 
-def lesson(name: str, shares: Mapping[str, float], minutes: float, *, decay: float, warm_up: int = 50) -> Lesson:
+def lesson(name: str, shares: Mapping[str, float], minutes: float, *, decay: float = 0.0) -> Lesson:
     """Learn documents; shares: the part of all tokens that each kind of document gets."""
-    return Lesson(name, lambda seed: batches(shares, seed), loss, minutes, decay=decay, warm_up=warm_up)
+    return Lesson(name, lambda seed: batches(shares, seed), loss, minutes, decay=decay)
 
 
 def batches(shares: Mapping[str, float], seed: int) -> Iterator[tuple[Tensor, Tensor]]:

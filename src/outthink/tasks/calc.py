@@ -97,6 +97,10 @@ class CalcTask(SimpleTask):
         steps_of(problem.text.strip())
         return Prompt.raw(f"{problem.text.strip()}\n")
 
+    def value(self, problem: Problem, text: str) -> float:
+        """1 where complete steps are the right ones so far, else 0."""
+        return value(problem, text)
+
     def extract(self, problem: Problem, text: str) -> str | None:
         """The number after the last equals sign, where there are as many steps as the problem takes."""
         lines = text.strip().split("\n")

@@ -121,6 +121,10 @@ class CountdownTask(SimpleTask):
         read(problem)
         return Prompt.raw(f"{problem.text.strip()}\n")
 
+    def value(self, problem: Problem, text: str) -> float:
+        """1 where complete steps can still be continued to the target, or have made it; else 0."""
+        return value(problem, text)
+
     def extract(self, problem: Problem, text: str) -> str | None:
         """The lines, where there are as many as the problem takes and each has the form of a step; true or not."""
         lines = text.strip().split("\n", MOST_NUMBERS)
@@ -148,6 +152,13 @@ class CountdownSearchTask(CountdownTask):
         """The problem with the word `search`."""
         read(problem)
         return Prompt.raw(f"search {problem.text.strip().removeprefix('make ')}\n")
+
+    def value(self, problem: Problem, text: str) -> float:
+        """1 until the answer is there, because every dead end can be left; then whether it is right."""
+        if not answered(problem, text):
+            return 1.0
+        answer = self.extract(problem, text)
+        return float(answer is not None and self.right(problem, answer))
 
     def extract(self, problem: Problem, text: str) -> str | None:
         """The equations of the last line, if it is the answer."""
