@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from outthink.core.budget import Prices
 from outthink.core.capability import Capabilities
@@ -26,12 +26,14 @@ class Delta:
     tokens:   new completion tokens (0 where the backend can't count them yet)
     logprobs: of the new tokens, where asked for
     exact:    all tokens so far are counted; False: there may be more than was told
+    wire:     the choice as a server of OpenAI's protocol wrote it; None where there is none
     """
 
     text: str
     tokens: int = 0
     logprobs: Logprobs | None = None
     exact: bool = False
+    wire: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,19 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from outthink.core.errors import BadInput
 
-Author = Literal["system", "user", "assistant"]
+Author = Literal["system", "developer", "user", "assistant", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a chat."""
+    """One turn of a chat.
+
+    content: its text
+    wire:    the turn as a client wrote it, the text of a JSON object, where author and text don't say it all (images, tool
+             calls, names); "" where they do. Backends that speak OpenAI's protocol send this, others refuse it
+    """
 
     author: Author
     content: str
+    wire: str = ""
+
+    def with_more(self, text: str) -> Message:
+        """The turn with more text at its end."""
+        if not self.wire:
+            return replace(self, content=self.content + text)
+        turn: dict[str, Any] = json.loads(self.wire)
+        old = turn.get("content")
+        turn["content"] = [*old, {"type": "text", "text": text}] if isinstance(old, list) else (old or "") + text
+        return replace(self, content=self.content + text, wire=json.dumps(turn, ensure_ascii=False))
+
+    def fields(self) -> list[str]:
+        """Plain JSON, the same for equal turns."""
+        return [self.author, self.content, self.wire] if self.wire else [self.author, self.content]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +44,14 @@ class Prompt:
     """Either a chat (`messages`) or raw text (`text`), never both.
 
     prefix: text of the answer that is already there; the model continues it (an open assistant turn in a chat).
+    extra:  further fields of the request (tools, response_format, ...), the text of a JSON object. A null leaves a setting out
+            that would be stated otherwise, so that the server's own default holds; "" is none. They are as opaque as `wire`
     """
 
     messages: tuple[Message, ...] = ()
     text: str | None = None
     prefix: str = ""
+    extra: str = ""
 
     def __post_init__(self) -> None:
         if (self.text is None) == (not self.messages):
@@ -64,6 +86,7 @@ class Prompt:
 
     def fields(self) -> list[object]:
         """Plain JSON, the same for equal prompts: what fingerprints are made of."""
+        extra = [self.extra] if self.extra else []
         if self.text is not None:
-            return ["raw", self.text, self.prefix]
-        return ["chat", [[message.author, message.content] for message in self.messages], self.prefix]
+            return ["raw", self.text, self.prefix, *extra]
+        return ["chat", [message.fields() for message in self.messages], self.prefix, *extra]

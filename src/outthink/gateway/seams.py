@@ -52,6 +52,7 @@ class Asked:
     name:      the run's name: its seeds follow from it
     choices:   answers to give back (the client's n)
     record:    whether the client lets it be recorded
+    trace:     the client's `traceparent` header, or ""
     """
 
     id: str
@@ -70,6 +71,7 @@ class Asked:
     choices: int = 1
     stream: bool = False
     record: bool = True
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)

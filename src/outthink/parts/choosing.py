@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
@@ -84,7 +85,7 @@ def in_language(prompt: Prompt, language: str) -> Prompt:
     if prompt.text is not None:
         return Prompt.raw(prompt.text + more, prefix=prompt.prefix)
     *turns, last = prompt.messages
-    return Prompt((*turns, type(last)(last.author, last.content + more)), prefix=prompt.prefix)
+    return replace(prompt, messages=(*turns, last.with_more(more)))
 
 
 def shown(samples: Sequence[Sample], who: str) -> list[str]:

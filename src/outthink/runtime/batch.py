@@ -49,6 +49,7 @@ class Order:
     arrived:     called with a sample's final row
     spent:       called with the usage of each attempt as it is settled
     sent:        called with (first sample, most prompt tokens, most completion tokens, most usd) as an attempt leaves
+    failed:      called with the first sample and the error of an attempt that failed; whether it may be repeated
     stream:      that is fed with pieces as they arrive, or None
     doomed:      why what was not sent yet need not be, or None
     """
@@ -60,6 +61,7 @@ class Order:
     arrived: Callable[[Row], None]
     spent: Callable[[Usage], None]
     sent: Callable[[int, int, int, float | None], None]
+    failed: Callable[[int, BackendError], bool] = lambda index, error: True
     stream: Stream | None = None
     doomed: Callable[[], BackendError | None] = lambda: None
 

@@ -7,7 +7,7 @@ stands as of the last outcome delivered to it, so that it doesn't depend on the 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from outthink.core.budget import NOTHING, Budget, Usage
@@ -30,6 +30,7 @@ class Books:
         self._started = asyncio.get_running_loop().time() - (recorded.wall_seconds if recorded is not None else 0.0)
         self.total = NOTHING
         self.offers: list[Offer] = []
+        self.heard: Callable[[Selection], None] | None = None  # somebody who wants to hear of offers
         _limit_time(self._own, self._started)
         if recorded is not None:
             self.total = recorded.usage()
@@ -77,6 +78,8 @@ class Books:
         """Keep an answer on the way; a child's offers are its parent's business."""
         if not path:
             self.offers.append(Offer(selection, spent if spent is not None else self.spent(())))
+            if self.heard is not None:
+                self.heard(selection)
 
     # What the runtime enters and asks
 

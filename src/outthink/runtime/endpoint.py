@@ -72,7 +72,8 @@ class Endpoint:
             if error is self.broken:
                 self._tell(batch, "paid", str(error))
                 raise error
-            if not error.retryable or attempt == self.retry.attempts:
+            again = batch.order.failed(batch.indices[0], error)
+            if not (again and error.retryable) or attempt == self.retry.attempts:
                 times = f" (after {attempt} attempts)" if attempt > 1 else ""
                 self._tell(batch, "failed", f"{error}{times}")
                 return

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from outthink.core.backend import Identity
 from outthink.core.budget import NOTHING, Usage
-from outthink.core.errors import BadInput, BudgetCut, Cut, JournalMismatch, OutthinkError, Permanent, QuorumNotMet
+from outthink.core.errors import BackendError, BadInput, BudgetCut, Cut, JournalMismatch, OutthinkError, Permanent, QuorumNotMet
 from outthink.core.key import seed_of
 from outthink.core.operation import Generate
 from outthink.core.sample import Failure, Sample, Samples
 from outthink.runtime.batch import Batch, Order
-from outthink.runtime.places import Places
 from outthink.runtime.rows import Row, cut_meta
-from outthink.runtime.streams import Stream
+from outthink.runtime.streams import Stream, heard
 
 if TYPE_CHECKING:
     from outthink.runtime.interpreter import Interpreter
@@ -87,6 +86,7 @@ class Generation:
         self._check()
         limit = asyncio.timeout_at(self.run.books.deadline(self.scope))
         try:
+            self.run.journal.add_operation(self.run.name, self.digest, self.operation)
             self._replay()
             async with limit:
                 await self._issue(limit.when())
@@ -191,9 +191,10 @@ class Generation:
             digest=self.digest,
             scope=self.scope,
             arrived=self._arrived,
-            spent=self.run.books.spend,
+            spent=self._spent,
             sent=self._sent,
-            stream=self.stream if self.operation.n == 1 else None,
+            failed=self._failed,
+            stream=heard(self.stream, self.operation, self.run.listener, self.endpoint.backend.capabilities),
             doomed=lambda: Permanent(_HOPELESS) if self.operation.n is None and self.state.hopeless else None,
         )
 
@@ -222,12 +223,24 @@ class Generation:
         return self._bounds[at]
 
     def _sent(self, first: int, prompt: int, completion: int, usd: float | None) -> None:
-        if self.stream is not None:
-            self.stream.restart()
+        if self.order.stream is not None:
+            self.order.stream.restart()
+        if self.run.listener is not None:
+            self.run.listener.sent(self.operation, first)
         self.run.journal.add_sent(self.run.name, self.key.sample(first), self.digest, prompt, completion, usd)
+
+    def _spent(self, usage: Usage) -> None:
+        self.run.books.spend(usage)
+        if self.run.listener is not None:
+            self.run.listener.spent(self.operation, usage)
+
+    def _failed(self, index: int, error: BackendError) -> bool:
+        return self.run.listener is None or self.run.listener.attempt_failed(self.operation, index, error)
 
     def _arrived(self, row: Row) -> None:
         self.run.journal.add_sample(self.run.name, row)
+        if self.run.listener is not None and row.state != "paid":
+            self.run.listener.arrived(self.operation, row)
         if row.state != "paid":
             self.state.rows[row.index] = row
             self.state.cut = self.state.cut or row.cut

@@ -70,6 +70,8 @@ class Interpreter:
         self._recorded = journal.recorded(self.name)
         self._lost = dict(self._recorded.sent) if self._recorded is not None else {}
         self.books = Books(spec.budget, around, ledger, self._recorded)
+        if listener is not None:
+            self.books.heard = listener.offered
         self.races = Races(self)
         self.steps = bindings.step_rule()
         self._memories: dict[tuple[tuple[int, ...], str], dict[str, float | None]] = {}
@@ -155,6 +157,18 @@ class Interpreter:
 
     async def carry_out(self, operation: Generate | Score | Invoke, stream: Stream | None = None) -> Any:
         """The outcome of an operation, from the journal or its role, journalled and not yet delivered."""
+        if self.listener is None:
+            return await self._carry_out(operation, stream)
+        self.listener.performing(operation)
+        try:
+            value = await self._carry_out(operation, stream)
+        except BaseException as error:
+            self.listener.performed(operation, error)
+            raise
+        self.listener.performed(operation, None)
+        return value
+
+    async def _carry_out(self, operation: Generate | Score | Invoke, stream: Stream | None) -> Any:
         if isinstance(operation, Generate):
             return await Generation(self, operation, stream).carry_out()
         digest, found = operation.digest(), self.recorded_outcome(operation)

@@ -33,8 +33,9 @@ class Listener:
     def piece(self, operation: Generate, delta: Delta) -> None:
         """A piece of the single sample of an operation; may be called from another thread by an embedded engine."""
 
-    def attempt_failed(self, operation: Generate, index: int, error: BackendError) -> None:
-        """An attempt failed; it may be tried again."""
+    def attempt_failed(self, operation: Generate, index: int, error: BackendError) -> bool:
+        """An attempt failed. False: it must not be repeated, because what it gave was passed on already."""
+        return True
 
     def spent(self, operation: Generate, usage: Usage) -> None:
         """An attempt was settled, whatever came of it."""

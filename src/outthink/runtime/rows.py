@@ -14,6 +14,7 @@ from outthink.core.budget import NOTHING, Usage
 from outthink.core.errors import BudgetCut
 from outthink.core.key import Key
 from outthink.core.logprobs import Logprobs
+from outthink.core.operation import Generate
 from outthink.core.sample import Failure, Finish, Sample
 
 State = Literal["sent", "paid", "ok", "failed", "refused"]
@@ -32,10 +33,12 @@ CREATE TABLE IF NOT EXISTS header (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT, answer TEXT, wall_seconds REAL NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS samples ({", ".join(COLUMNS)});
+CREATE TABLE IF NOT EXISTS operations (digest TEXT PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS outcomes (run INTEGER, path TEXT, seq INTEGER, kind TEXT, digest TEXT, value TEXT);
 CREATE TABLE IF NOT EXISTS moments (run INTEGER, wall_seconds REAL, samples INTEGER);
 """
-"""moments: after so many wall seconds of a run the table of samples went up to this rowid. One for each group."""
+"""operations: what was asked for by the digest that its samples' rows have (`operation_row`).
+moments: after so many wall seconds of a run the table of samples went up to this rowid. One for each group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +99,19 @@ def to_row(run: int, row: Row) -> tuple[object, ...]:
         clean(row.prefix), json.dumps(row.summary) if row.summary else None, json.dumps(row.meta) if row.meta else None,
         None if row.logprobs is None else packed(row.logprobs),
     )  # fmt: skip
+
+
+def operation_row(digest: str, operation: Generate) -> tuple[str, str]:
+    """The columns of what was asked for: prompts by their digests (one where all are the same but for their prefixes)."""
+    prompts = list(dict.fromkeys(prompt.digest() for prompt in operation.prompts))
+    fields = {
+        "role": operation.role,
+        "prompts": prompts if len(prompts) == 1 else [prompt.digest() for prompt in operation.prompts],
+        "sampling": operation.sampling.fields(),
+        "temperatures": operation.temperatures,
+        "logprobs": None if operation.logprobs is None else operation.logprobs.fields(),
+    }
+    return digest, json.dumps(fields, separators=(",", ":"))
 
 
 def cut_meta(cut: BudgetCut) -> dict[str, Any]:

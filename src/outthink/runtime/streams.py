@@ -12,10 +12,12 @@ from collections.abc import Callable
 from typing import Any
 
 from outthink.core.backend import Delta
+from outthink.core.capability import Capabilities
 from outthink.core.errors import Cut
-from outthink.core.operation import Event, EventKind, Handle, Partial, Start
+from outthink.core.operation import Event, EventKind, Generate, Handle, Partial, Start
 from outthink.core.sample import Finish, Sample
 from outthink.runtime.places import Places
+from outthink.runtime.listening import Listener
 from outthink.runtime.rows import clean
 
 LEAVING_SECONDS = 1.0
@@ -41,6 +43,7 @@ class Stream:
         self.final: Event | None = None
         self.left_sample: Sample | None = None
         self.arrival = 0
+        self.hear: Callable[[Delta], None] | None = None  # somebody beside the run
         self._told = 0
         self._wake = wake
         self._loop = asyncio.get_running_loop()
@@ -71,6 +74,11 @@ class Stream:
         self.text += clean(delta.text)
         self.tokens += delta.tokens
         self.exact = delta.exact
+        if self.hear is not None:
+            if threading.get_ident() == self._thread:
+                self.hear(delta)
+            else:
+                self._loop.call_soon_threadsafe(self.hear, delta)
         every, rule = self.start.every, self.start.rule
         if rule is not None and delta.logprobs is not None:
             self.confidences += delta.logprobs.confidences()
@@ -113,3 +121,15 @@ class Stream:
         if self.final is None:
             self.partial = event
             self._wake(self)
+
+
+def heard(stream: Stream | None, operation: Generate, listener: Listener | None, can: Capabilities) -> Stream | None:
+    """The stream of an operation of one sample: the strategy's own, or one that only a listener wants."""
+    if operation.n != 1:
+        return None
+    if listener is not None and listener.streams and can.stream:
+        if stream is None:
+            stream = Stream(Start(operation.key, operation), lambda _: None)
+            stream.counts = can.counts
+        stream.hear = lambda delta: listener.piece(operation, delta)
+    return stream

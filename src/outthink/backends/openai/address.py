@@ -22,6 +22,13 @@ class Secret:
     def __init__(self, value: str) -> None:
         self.__value = value
 
+    @classmethod
+    def of(cls, value: str, source: str) -> Secret:
+        """A key out of the source that is named. Raises BadInput, without the key, for one that no header can hold."""
+        if not value.isascii() or not value.isprintable() or " " in value:
+            raise BadInput(f"{source} holds spaces or unprintable characters; it is no key", where="API key")
+        return cls(value)
+
     def __bool__(self) -> bool:
         return bool(self.__value)
 
@@ -98,7 +105,5 @@ class Address:
             names.append("OPENAI_API_KEY")
         for name in names:
             if value := os.environ.get(name, "").strip():
-                if not value.isascii() or not value.isprintable() or " " in value:
-                    raise BadInput(f"the variable {name} holds spaces or unprintable characters; it is no key", where="API key")
-                return Secret(value)
+                return Secret.of(value, f"the variable {name}")
         return Secret("")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from outthink.backends.engines import engine_named
-from outthink.backends.openai.address import Address
+from outthink.backends.openai.address import Address, Secret
 from outthink.backends.openai.decode import Unreadable, completion_of, json_of
 from outthink.backends.openai.detect import Facts, ask
 from outthink.backends.openai.encode import Encoder
@@ -23,7 +23,8 @@ __all__ = ["OpenAIBackend"]
 
 TEMPLATE_TOKENS = 96
 MESSAGE_TOKENS = 16
-"""Most tokens that a chat template is taken to add at first, per prompt and per message; replies may raise the former."""
+PICTURE_TOKENS = 2048
+"""Most tokens that a chat template is taken to add at first, per prompt, message and picture; replies may raise the first."""
 
 
 class OpenAIBackend:
@@ -36,6 +37,7 @@ class OpenAIBackend:
     prices:       money per million tokens, or None
     key_variable: the environment variable that holds the API key; "" is OUTTHINK_API_KEY, and for api.openai.com
                   OPENAI_API_KEY after it
+    key:          the key itself, instead
     largest:      most bytes of one reply; a larger one is lost
     """
 
@@ -48,6 +50,7 @@ class OpenAIBackend:
         capabilities: Capabilities | None = None,
         prices: Prices | None = None,
         key_variable: str = "",
+        key: Secret | None = None,
         largest: int = 64 << 20,
     ) -> None:
         self.address = Address.parse(url)
@@ -57,7 +60,7 @@ class OpenAIBackend:
         self.prices = prices
         self.facts = Facts(engine=engine) if engine else Facts()
         self.engine = engine_named(self.facts.engine)
-        self.wire = Wire(self.address, self.address.key(key_variable), largest)
+        self.wire = Wire(self.address, self.address.key(key_variable) if key is None else key, largest)
         self._engine_given, self._given = engine, capabilities
         self._capabilities: Capabilities | None = None
         self._encoder: Encoder | None = None
@@ -123,11 +126,14 @@ class OpenAIBackend:
 
     def prompt_bound(self, prompt: Prompt) -> int:
         """UTF-8 bytes (no tokenizer makes more tokens than that) plus the most that a template was seen to add."""
+        extra = len(prompt.extra.encode("utf-8", "replace"))  # tools become part of the prompt
         if prompt.text is not None:
-            return len((prompt.text + prompt.prefix).encode("utf-8", "replace")) + self._overhead
-        size = len(prompt.prefix.encode("utf-8", "replace"))
+            return len((prompt.text + prompt.prefix).encode("utf-8", "replace")) + extra + self._overhead
+        size = len(prompt.prefix.encode("utf-8", "replace")) + extra
         for message in prompt.messages:
-            size += len(message.content.encode("utf-8", "replace")) + MESSAGE_TOKENS
+            size += len((message.wire or message.content).encode("utf-8", "replace")) + MESSAGE_TOKENS
+            if message.wire:
+                size += PICTURE_TOKENS * message.wire.count('"image_url"')
         return size + self._overhead
 
     async def _streamed(self, request: Request, path: str, body: bytes, chat: bool) -> Completion:

@@ -12,6 +12,7 @@ from array import array
 from typing import Any
 
 from outthink.core.backend import Completion, Piece, Request
+from outthink.core.calls import written
 from outthink.core.logprobs import Logprobs
 from outthink.core.sample import Finish
 from outthink.core.sampling import Sampling
@@ -30,7 +31,13 @@ Counts = tuple[int | None, int | None, int, int]
 """Usage: prompt and completion tokens (None: not reported), cached and reasoning tokens (0: not reported)."""
 
 NO_COUNTS: Counts = (None, None, 0, 0)
-_FINISHES = {"length": Finish.LENGTH, "content_filter": Finish.FILTERED}
+_FINISHES = {
+    "length": Finish.LENGTH,
+    "content_filter": Finish.FILTERED,
+    "tool_calls": Finish.EOS,
+    "function_call": Finish.EOS,
+}
+_TEXTUAL = frozenset({"role", "content", "reasoning_content", "reasoning"})
 
 
 def json_of(body: bytes) -> dict[str, Any]:
@@ -95,7 +102,8 @@ def _piece(choice: dict[str, Any], request: Request, chat: bool, tokens: int | N
     source: Any = choice.get("message") if chat else choice
     source = source if type(source) is dict else {}
     text = source.get("content" if chat else "text")
-    hidden = hidden_of(source)
+    hidden, meta = hidden_of(source), kept_of(source, chat)
+    text = text_with_calls(text, meta)
     finish = finish_of(choice, request.sampling)
     logprobs = None
     if request.logprobs is not None:
@@ -107,10 +115,49 @@ def _piece(choice: dict[str, Any], request: Request, chat: bool, tokens: int | N
     failed = why_failed(text, finish, request, logprobs)
     if echo and type(text) is str:
         text = text.removeprefix(echo)
-    meta: dict[str, object] = {"reasoning": hidden} if hidden else {}
+    if hidden:
+        meta["reasoning"] = hidden
+    if request.prompt.extra and type(choice.get("logprobs")) is dict:
+        meta["logprobs"] = choice["logprobs"]
     if request.logprobs is not None and request.logprobs.first:
         meta["first_token"] = first_token_of(choice.get("logprobs"))
     return Piece(text if failed is None else "", finish, tokens, logprobs, failed=failed, meta=meta)
+
+
+def kept_of(source: dict[str, Any], chat: bool) -> dict[str, Any]:
+    """What a message holds beside its text (tool calls, a refusal, citations, ...): {"message": ...}, or nothing."""
+    kept = {name: value for name, value in source.items() if chat and value and name not in _TEXTUAL and is_plain(value)}
+    if not calls_of(kept):
+        kept.pop("tool_calls", None)
+    return {"message": kept} if kept else {}
+
+
+def calls_of(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tool calls of a message; nothing where their form is no tool call's."""
+    calls = message.get("tool_calls")
+    if type(calls) is not list or not all(type(call) is dict for call in calls):
+        return []
+    return calls
+
+
+def text_with_calls(text: object, meta: dict[str, Any]) -> object:
+    """The text of a sample: that of its message, and its tool calls after it. The message's own text is kept in `meta`."""
+    message = meta.get("message", {})
+    calls = calls_of(message)
+    if type(old := message.get("function_call")) is dict:
+        calls = [{"function": old}]
+    if not calls or not (text is None or type(text) is str):
+        return text if text is not None or "refusal" not in message else message["refusal"]
+    message["content"] = text
+    return written(text or "", calls)
+
+
+def is_plain(value: object) -> bool:
+    """Whether a value is Unicode throughout, so that it can be passed on and kept."""
+    try:
+        return is_unicode(json.dumps(value, ensure_ascii=False))
+    except (ValueError, RecursionError):
+        return False
 
 
 def why_failed(text: object, finish: Finish, request: Request, logprobs: Logprobs | None) -> str | None:

@@ -8,12 +8,16 @@ from functools import lru_cache
 from outthink.backends.engines import Engine
 from outthink.core.backend import Request
 from outthink.core.errors import BadInput, Unsupported
-from outthink.core.prompt import Prompt
+from outthink.core.prompt import Message, Prompt
 from outthink.core.sampling import Sampling
 
 __all__ = ["Encoder"]
 
 _NEUTRAL = Sampling(temperature=1.0)
+_SEED = b',"seed":'
+_SURROGATE = "the prompt, a stop string or the model name holds a lone surrogate, which is no text"
+KEPT = 1 << 16
+"""Characters of a prompt up to which its bytes are kept."""
 
 
 class Encoder:
@@ -35,15 +39,17 @@ class Encoder:
         """The JSON body. Raises Unsupported for what the engine can't be told, BadInput for text that is no Unicode."""
         top = None if request.logprobs is None else request.logprobs.top
         count = len(request.seeds)
-        constant = self._constant(request.sampling, top, request.prompt.text is None, request.watch is not None, count)
-        return b"%b%b,%b}" % (constant, b"%d" % request.seeds[0], self._prompt(request.prompt))
+        prompt = request.prompt
+        constant = self._constant(request.sampling, top, prompt.text is None, request.watch is not None, count, prompt.extra)
+        seed = b"%d" % request.seeds[0] if constant.endswith(_SEED) else b""
+        return b"%b%b,%b}" % (constant, seed, self._prompt(prompt) if _small(prompt) else self._prompt_of(prompt))
 
     def path(self, prompt: Prompt) -> str:
         """The endpoint, after the base URL."""
         return "/chat/completions" if prompt.text is None else "/completions"
 
-    def _constant_of(self, sampling: Sampling, top: int | None, chat: bool, stream: bool, count: int) -> bytes:
-        """Everything but the seed and the prompt; ends where the seed's digits go."""
+    def _constant_of(self, sampling: Sampling, top: int | None, chat: bool, stream: bool, count: int, extra: str) -> bytes:
+        """Everything but the seed and the prompt; ends where the seed's digits go, unless the prompt brings its own seed."""
         engine = self._engine
         body: dict[str, object] = {"model": self._model} | dict(engine.constants)
         self._state_settings(sampling, body)
@@ -58,11 +64,13 @@ class Encoder:
         if top is not None:
             top = max(top, engine.least_top)
             body |= {"logprobs": True, "top_logprobs": top} if chat else {"logprobs": top}
+        if extra:
+            body = _joined(body, json.loads(extra))
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}} | dict(engine.streaming)
         if count > 1:
             body["n"] = count
-        return _dump(body)[:-1] + b',"seed":'
+        return _dump(body)[:-1] + (b"" if "seed" in body else _SEED)
 
     def _state_settings(self, sampling: Sampling, body: dict[str, object]) -> None:
         engine = self._engine
@@ -82,22 +90,50 @@ class Encoder:
         """The prompt's fields, without braces."""
         if prompt.text is not None:
             return _dump({"prompt": prompt.text + prompt.prefix})[1:-1]
-        messages = [{"role": message.author, "content": message.content} for message in prompt.messages]
+        turns = b",".join(_turn(message) for message in prompt.messages)
         if not prompt.prefix:
-            return _dump({"messages": messages})[1:-1]
+            return b'"messages":[%b]' % turns
         if self._open_turn is None:
             raise Unsupported(
                 f"a server of kind {self._engine.name} isn't known to continue an answer that has begun; use vLLM, SGLang, "
                 "llama.cpp or the embedded model, or a raw prompt"
             )
-        messages.append({"role": "assistant", "content": prompt.prefix})
-        return _dump({"messages": messages} | dict(self._open_turn))[1:-1]
+        open_turn = _dump(dict(self._open_turn))[1:-1]
+        messages = b'"messages":[%b,%b]' % (turns, _dump({"role": "assistant", "content": prompt.prefix}))
+        return messages + b"," + open_turn if open_turn else messages
+
+
+def _small(prompt: Prompt) -> bool:
+    """Whether its bytes may be kept: many prompts with images would fill the memory."""
+    return sum(len(message.wire) or len(message.content) for message in prompt.messages) + len(prompt.text or "") < KEPT
+
+
+def _turn(message: Message) -> bytes:
+    return _bytes(message.wire) if message.wire else _dump({"role": message.author, "content": message.content})
+
+
+def _joined(body: dict[str, object], extra: dict[str, object]) -> dict[str, object]:
+    """The body with further fields, which replace ours; a null leaves ours out.
+
+    Of log-probabilities there are as many as either wants: in a chat `logprobs` is true or false, in a completion a number.
+    """
+    joined = {name: value for name, value in (body | extra).items() if value is not None}
+    for name in ("logprobs", "top_logprobs"):
+        wanted = [value for each in (body, extra) if isinstance(value := each.get(name), int)]
+        if wanted:
+            joined[name] = max(wanted)
+    return joined
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise BadInput(_SURROGATE, where="prompt") from None
 
 
 def _dump(value: object) -> bytes:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except UnicodeEncodeError:
-        raise BadInput(
-            "the prompt, a stop string or the model name holds a lone surrogate, which is no text", where="prompt"
-        ) from None
+        raise BadInput(_SURROGATE, where="prompt") from None

@@ -7,13 +7,16 @@ from typing import Any
 
 from outthink.backends.openai.decode import (
     NO_COUNTS,
+    calls_of,
     choices_of,
     counts_of,
     finish_of,
     first_token_of,
     hidden_of,
     json_of,
+    kept_of,
     logprobs_of,
+    text_with_calls,
     why_failed,
 )
 from outthink.backends.openai.failures import error_in
@@ -23,6 +26,9 @@ from outthink.core.logprobs import Logprobs
 from outthink.core.sample import Finish
 
 __all__ = ["ErrorEvent", "StreamReader"]
+
+
+MOST_CALLS = 1024
 
 
 class ErrorEvent(Exception):
@@ -48,6 +54,9 @@ class StreamReader:
         self._one_by_one = one_by_one
         self._texts: list[str] = []
         self._hidden: list[str] = []
+        self._kept: dict[str, Any] = {}
+        self._calls: dict[int, dict[str, Any]] = {}
+        self._rows: list[Any] = []  # log-probabilities as the server wrote them, where the request itself asks for them
         self._said_text = False  # some event had a text, even an empty one
         self._finish = Finish.OTHER
         self._chosen, self._top = array("d"), array("d")
@@ -73,9 +82,10 @@ class StreamReader:
         text, logprobs, some = self._delta(choices[0][1]) if choices else ("", None, False)
         before = self.tokens
         self._count(answer, logprobs, some)
-        if not text and logprobs is None and self.tokens == before:
+        wire = choices[0][1] if choices else None
+        if not text and logprobs is None and self.tokens == before and not _says(wire):
             return None  # hidden reasoning is no text, but whoever leaves must know that it was paid
-        return Delta(text, self.tokens - before, logprobs, self.exact)
+        return Delta(text, self.tokens - before, logprobs, self.exact, wire)
 
     def completion(self, cancelled: bool) -> Completion:
         """Everything that arrived; `cancelled` says that we left before the end."""
@@ -84,12 +94,20 @@ class StreamReader:
         hidden = "".join(self._hidden)
         if not self._said_text and not hidden and self.tokens > 1:
             text = None
+        if self._calls:
+            self._kept["tool_calls"] = [self._calls[at] for at in sorted(self._calls)]
+        meta = kept_of(self._kept, self._chat)
+        whole = text_with_calls(text or None, meta)
+        text = whole if type(whole) is str else text
         logprobs = None
         if need is not None and not self._lacks_logprobs:
             logprobs = Logprobs(self._chosen, self._top, need.top, self._vocabulary)
         finish = Finish.CANCELLED if cancelled else self._finish
         failed = why_failed(text, finish, self._request, logprobs)
-        meta: dict[str, object] = {"reasoning": hidden} if hidden else {}
+        if hidden:
+            meta["reasoning"] = hidden
+        if self._rows:
+            meta["logprobs"] = {"content": self._rows}
         if need is not None and need.first:
             meta["first_token"] = self._first
         tokens = self.tokens if self.exact else None
@@ -110,6 +128,9 @@ class StreamReader:
             text = ""
         if hidden := hidden_of(source):
             self._hidden.append(hidden)
+        some = bool(text or hidden or self._keep(source))
+        if self._request.prompt.extra and type(found := choice.get("logprobs")) is dict and type(found.get("content")) is list:
+            self._rows += found["content"]
         if choice.get("finish_reason") is not None:
             self._finish = finish_of(choice, self._request.sampling)
             self.ended = True
@@ -123,7 +144,23 @@ class StreamReader:
                 self._top += logprobs.top
             elif text:
                 self._lacks_logprobs = True
-        return text, logprobs, bool(text or hidden)
+        return text, logprobs, some
+
+    def _keep(self, source: dict[str, Any]) -> bool:
+        """Gather what a delta holds beside its text; whether that is part of a tool call."""
+        if not self._chat:
+            return False
+        for name, value in source.items():
+            if name not in ("content", "role", "tool_calls", "reasoning_content", "reasoning") and value:
+                old = self._kept.get(name)
+                joins = type(old) is type(value) and isinstance(value, str | list)
+                self._kept[name] = old + value if joins else value
+        calls = calls_of(source)
+        for at, call in enumerate(calls):
+            index = call.get("index", at)
+            if type(index) is int and 0 <= index < MOST_CALLS:
+                _join(self._calls.setdefault(index, {}), {key: part for key, part in call.items() if key != "index"})
+        return bool(calls)
 
     def _count(self, answer: dict[str, Any], logprobs: Logprobs | None, some: bool) -> None:
         counts = counts_of(answer)
@@ -142,3 +179,21 @@ class StreamReader:
             self.tokens, self.exact = max(self.tokens, self._shown), True
         elif some:
             self.tokens, self.exact = max(self.tokens, self._shown), self._one_by_one
+
+
+def _says(choice: dict[str, Any] | None) -> bool:
+    """Whether the delta of a chat holds anything but the author."""
+    delta = choice.get("delta") if choice is not None else None
+    return type(delta) is dict and any(value for name, value in delta.items() if name != "role")
+
+
+def _join(call: dict[str, Any], part: dict[str, Any]) -> None:
+    """Add what an event says of a tool call. Names and arguments may come in pieces, ids and kinds don't."""
+    for key, value in part.items():
+        old = call.get(key)
+        if type(value) is dict and type(old) is dict:
+            _join(old, value)
+        elif key in ("arguments", "name", "input") and type(value) is str and type(old) is str:
+            call[key] = old + value
+        elif value is not None:
+            call[key] = dict(value) if type(value) is dict else value
