@@ -17,10 +17,12 @@ from outthink.core.selection import Result
 from outthink.core.task import Task
 from outthink.evaluation.comparison import Comparison, compare
 from outthink.evaluation.outcomes import Outcome, grades, outcomes
-from outthink.evaluation.rows import Cell, Row, distinct, rows
+from outthink.evaluation.rows import Cell, Row, distinct, remarks, rows
 from outthink.report.details import Detail, Details
 
 if TYPE_CHECKING:
+    import polars as pl
+    from matplotlib.figure import Figure
     from rich.table import Table
 
 
@@ -56,6 +58,7 @@ class Evaluation:
         self.notes = list(notes)
         self._title = title
         self._cells: dict[tuple[str, str], Cell] = {}
+        self._rungs: dict[tuple[str, str], Cell] = {}
         self._details = Details()
         self._rows: list[Row] | None = None
         self._graded: dict[str, dict[str, bool]] = {}
@@ -67,20 +70,23 @@ class Evaluation:
         result: Result,
         *,
         budgets: Sequence[Budget | None] = (None,),
+        rungs: Sequence[Budget] = (),
         replicate: int = 0,
         oracle: bool = False,
         label: str = "",
     ) -> list[Outcome]:
         """Grade one finished run and count it once per budget that it answers for (None: whatever it spent).
 
+        rungs: further budgets that it answers for, which get no rows: others are compared with it there
         label: what to call the strategy, where its name doesn't tell it from another row
         """
         graded = await self._grades(task, problem, result)
-        made = outcomes(result, problem, graded, budgets=budgets, label=label, replicate=replicate, oracle=oracle)
-        for outcome in made:
-            self._cells.setdefault((outcome.strategy, outcome.budget), Cell()).add(outcome)
+        for cells, limits in ((self._rungs, rungs), (self._cells, budgets)):
+            made = outcomes(result, problem, graded, budgets=limits, label=label, replicate=replicate, oracle=oracle)
+            for outcome in made:
+                cells.setdefault((outcome.strategy, outcome.budget), Cell()).add(outcome)
         self._rows = None
-        await self._details.add(task, problem, result, made[-1])
+        await self._details.add(task, problem, result, max(made, key=lambda outcome: outcome.usage.samples))
         return made
 
     async def _grades(self, task: Task, problem: Problem, result: Result) -> dict[str, bool]:
@@ -102,7 +108,8 @@ class Evaluation:
                 self._cells,
                 key=lambda key: (names.index(key[0]), self._cells[key].spent("tokens"), self._cells[key].spent("samples")),
             )
-            self._rows = rows({key: self._cells[key] for key in ordered}, baseline=self.baseline or None)
+            cells = {key: self._cells[key] for key in ordered}
+            self._rows = rows(cells, baseline=self.baseline or None, rungs=self._rungs)
         return self._rows
 
     @property
@@ -116,14 +123,26 @@ class Evaluation:
         return self._details.found()
 
     @property
+    def front(self) -> list[Row]:
+        """The Pareto front: the rows that no other beats for as many tokens, the cheapest first."""
+        return sorted((row for row in self.shown if row.front), key=lambda row: (row.tokens, row.samples))
+
+    @property
+    def remarks(self) -> list[str]:
+        """The notes, and what its own numbers tell a reader to beware of."""
+        return [*self.notes, *remarks(self.rows)]
+
+    @property
     def title(self) -> str:
         """A line that says what was evaluated."""
         if self._title:
             return self._title
         problems = max((row.problems for row in self.rows), default=0)
-        return f"{self.model or 'A model'} on {problems} problems" + (
-            f" of {self.source}" if self.source not in ("", "problems") else ""
-        )
+        pool, _, model = self.model.removeprefix("pool:").partition("/")
+        if not self.model.startswith("pool:") or not model:
+            pool, model = "", self.model or "A model"
+        of = f" of the pool {pool}" if pool else f" of {self.source}" if self.source not in ("", "problems") else ""
+        return f"{model} on {problems} problem{'s' * (problems != 1)}{of}"
 
     def row(self, strategy: str, budget: str | None = None) -> Row:
         """The row of a strategy at a budget (None: its largest). Raises BadInput where there is none."""
@@ -139,7 +158,8 @@ class Evaluation:
         equal: "tokens", "samples" or "usd"; "": tokens where they are known
         at:    so much of it per problem; None: the most that both were measured at
         """
-        return compare(json.loads(self.to_json())["rows"], first, second, equal=equal, at=at)
+        document = json.loads(self.to_json())
+        return compare([*document["rows"], *document["rungs"]], first, second, equal=equal, at=at)
 
     def table(self, budgets: Sequence[str] | None = None, *, width: int | None = None) -> Table:
         """A table for a terminal (rich), of all budgets or these; `width` drops what matters least until it fits."""
@@ -159,12 +179,34 @@ class Evaluation:
 
         return report(self, path)
 
+    def figure(self) -> Figure:
+        """The same picture as a matplotlib figure, to be changed or shown in a notebook."""
+        from outthink.report.plot import figure
+
+        return figure(self)
+
     def to_json(self) -> str:
-        """Everything but the details, as JSON: every row with the mean credit of each of its graded problems."""
+        """Everything but the details, as JSON: every row, and rung of the baseline, with the mean credit of each problem."""
         found = [{**row.fields(), "credit": self._cells[row.strategy, row.budget].means()} for row in self.rows]
-        return json.dumps({"title": self.title, "settings": self.settings, "notes": self.notes, "rows": found}, indent=2)
+        rungs = [{"strategy": name, "budget": budget, **cell.fields()} for (name, budget), cell in self._rungs.items()]
+        about = {"title": self.title, "settings": self.settings, "notes": self.remarks}
+        return json.dumps({**about, "rows": found, "rungs": rungs}, indent=2)
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row per strategy and budget, with the columns of `Row`."""
+        import polars as pl
+
+        return pl.DataFrame([row.fields() for row in self.rows], infer_schema_length=None)
 
     def __str__(self) -> str:
         from outthink.report.table import plain
 
         return plain(self)
+
+    def __rich__(self) -> Table:
+        return self.table()
+
+    def _repr_html_(self) -> str:
+        from outthink.report.html import fragment
+
+        return fragment(self)

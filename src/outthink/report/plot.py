@@ -27,12 +27,17 @@ GAP = 0.052  # least distance of two labels, in heights of the picture
 def plot(evaluation: Evaluation, path: str | Path) -> Path:
     """Write the picture; the ending of the name says which kind. Raises BadInput where it can't be written."""
     path = Path(path)
-    figure = _figure(evaluation, INK, "white", evaluation.title)
+    drawn = figure(evaluation)
     try:
-        figure.savefig(path, dpi=200)
+        drawn.savefig(path, dpi=200)
     except (OSError, ValueError) as error:
         raise BadInput(f"can't be written: {error}", where=f"plot {path}") from None
     return path
+
+
+def figure(evaluation: Evaluation) -> Figure:
+    """The picture with its title, in black on white."""
+    return _figure(evaluation, INK, "white", evaluation.title)
 
 
 def svg(evaluation: Evaluation) -> str:
@@ -70,7 +75,8 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     except ImportError:
         raise MissingExtra("a plot", "evaluate") from None
 
-    drawn = lines(evaluation.shown)
+    shown = evaluation.shown
+    drawn = lines(shown)
     if not drawn:
         raise BadInput("no row has an accuracy and tokens to draw; give problems with gold answers", where="plot")
     figure = Figure(figsize=(8, 4.8), facecolor=background)
@@ -86,6 +92,9 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     axes.set_xlim(min(spent) / 1.12, max(spent) * 1.12)
     if single is not None:
         labels.append(_level(axes, single[-1][1]))
+    best = [(each, row.accuracy) for line in [*drawn.values(), single or []] for each, row in line if row.front]
+    ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "markeredgecolor": ink, "markeredgewidth": 0.9}
+    axes.plot([x for x, _ in best], [y for _, y in best], "o", **ring)
     axes.margins(y=0.08)
     _write_labels(axes, labels)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
@@ -99,12 +108,11 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     axes.grid(axis="y", color=FAINT, alpha=0.25, linewidth=0.8)
     axes.tick_params(colors=ink, labelsize=9, length=0)
     axes.tick_params(axis="x", length=3)
-    unit = "tokens per problem, prompt and completion" if spending(evaluation.shown) == "tokens" else "samples per problem"
+    unit = "tokens per problem, prompt and completion" if spending(shown) == "tokens" else "samples per problem"
     axes.set_xlabel(f"{unit} (log scale)", color=ink, fontsize=9.5)
-    figure.text(0.022, 0.945, _drawable(title, 78), color=ink, fontsize=12, fontweight="bold", va="center", parse_math=False)
-    figure.text(
-        0.022, 0.9 if title else 0.962, "accuracy, with 95% intervals over problems", color=FAINT, fontsize=9.5, va="center"
-    )
+    figure.text(0.022, 0.945, _drawable(title, 70), color=ink, fontsize=12, fontweight="bold", va="center", parse_math=False)
+    says = f"accuracy, with 95% intervals over problems; ringed where nothing does better for as many {spending(shown)}"
+    figure.text(0.022, 0.9 if title else 0.962, says, color=FAINT, fontsize=9.5, va="center")
     return figure
 
 

@@ -7,7 +7,7 @@ from io import StringIO
 from typing import TYPE_CHECKING
 
 from outthink.evaluation.rows import Row
-from outthink.report.text import number, percent, points, points_span, span, tokens, visible
+from outthink.report.text import front_legend, number, percent, points, points_span, span, standing, tokens, visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Column = tuple[str, Callable[[Row], Text]]
 
 
-DROPPED_FIRST = ("calls", "sec.", "failed", "tokens")
+DROPPED_FIRST = ("calls", "sec.", "failed", "front", "tokens")
 """Columns that a narrow terminal loses, in this order; pages and JSON have them."""
 
 
@@ -46,10 +46,14 @@ def _made(evaluation: Evaluation, rows: Sequence[Row], columns: Sequence[Column]
 
     made = Table(box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left", pad_edge=False, padding=0)
     made.title = Text(visible(evaluation.title), "bold")
-    made.caption = Text(
-        "\n".join(["tokens, calls and seconds (in the model, added up) are means per problem", *map(visible, evaluation.notes)]),
-        "dim",
+    means = "tokens, calls and seconds (in the model, added up) are means per problem"
+    fronts = [front_legend(rows)] if any(name == "front" for name, _ in columns) else []
+    beyond = (
+        ["* more or less than the baseline was measured at: its nearest budget is compared"]
+        if any(row.beyond for row in rows)
+        else []
     )
+    made.caption = Text("\n".join([means, *fronts, *beyond, *map(visible, evaluation.remarks)]), "dim")
     for heading, _ in columns:
         made.add_column(heading, justify="left" if heading == "strategy" else "right", no_wrap=True, overflow="crop")
     before = ""
@@ -76,10 +80,11 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
         ("budget", not sampled, lambda row: Text(visible(row.budget))),
         (" accuracy (95%)", True, _accuracy),
         (heading, bool(heading), _difference),
+        ("front", any(row.front is False for row in rows), lambda row: Text(standing(row))),
         (" tokens", True, lambda row: Text(tokens(row))),
         ("calls", True, lambda row: Text(number(row.calls))),
         ("usd", any(row.usd for row in rows), lambda row: Text(number(row.usd))),
-        ("  sec.", True, lambda row: Text(number(row.seconds))),
+        ("  sec.", any(row.seconds for row in rows), lambda row: Text(number(row.seconds))),
         ("no\nanswer", any(row.unanswered for row in rows), lambda row: Text(percent(row.unanswered) if row.unanswered else "")),
         ("failed", any(row.failed for row in rows), lambda row: Text(str(row.failed) if row.failed else "")),
     ]

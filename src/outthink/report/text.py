@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from outthink.evaluation.rows import Row
 
@@ -59,6 +60,18 @@ def tokens(row: Row) -> str:
     if row.unknown_tokens == 0:
         return number(row.tokens)
     return number(row.tokens) + "+" if row.completion_tokens else "?"
+
+
+def standing(row: Row) -> str:
+    """Whether a row is on the Pareto front: a full dot, an empty one where that is within chance, else nothing."""
+    return "●" if row.front else "○" if row.perhaps else ""
+
+
+def front_legend(rows: Sequence[Row]) -> str:
+    """What the dots mean."""
+    unit = "tokens" if all(row.completion_tokens for row in rows) else "samples"
+    maybe = "; ○ within chance of that" if any(row.perhaps for row in rows) else ""
+    return f"front: ● no row does better for as many {unit}{maybe}"
 
 
 def _signed(value: float, digits: int = 1) -> str:

@@ -1,4 +1,4 @@
-"""The page that shows runs: its files, and the same page as one file of its own. Who serves it, and to whom, is not known here."""
+"""The page that shows runs: its files, and the same page as one file of its own. Who serves it to whom is not known here."""
 
 from outthink.report.page.files import HEADERS, STATIC, static
 from outthink.report.page.journal import document, home, run, sample

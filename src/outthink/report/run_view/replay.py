@@ -121,6 +121,7 @@ class _Replay(Interpreter):
         self._story, self._texts = story, dict[str, list[Key]]()
         self._steps: dict[Place, Step] = {}
         header, ledger = found.header, Ledger()
+        self._redacted = header.get("texts") not in (None, "keep")  # then no digest of a text holds any more
         named = header.get("sampling")
         bindings = Bindings(
             task=_task(header.get("task"), spec.problem),
@@ -179,7 +180,7 @@ class _Replay(Interpreter):
 
     def recorded_outcome(self, operation: Operation) -> Outcome | None:
         """The recorded outcome; that a stream was left is believed whatever its prompt was."""
-        if isinstance(operation, Generate) and self._recorded is not None:
+        if (isinstance(operation, Generate) or self._redacted) and self._recorded is not None:
             return self._recorded.outcomes.get((operation.key.path, operation.key.seq))
         return super().recorded_outcome(operation)
 

@@ -4,7 +4,7 @@ import { foreign, h, section } from "./dom.js";
 import { count, money, oneLine, plural, seconds, short } from "./format.js";
 import { meter } from "./spend.js";
 
-const WORDS = { finished: "finished", budget: "budget spent", failed: "failed", cancelled: "cancelled", refused: "refused", null: "not finished" };
+const WORDS = { finished: "finished", budget: "budget spent", failed: "failed", cancelled: "cancelled", refused: "refused", left: "client left", null: "not finished" };
 
 export function home(data) {
   return data.kind === "gateway" ? gateway(data) : journal(data);
@@ -29,7 +29,7 @@ function gateway(data) {
       section("Under way", { class: "card wide" }, data.live.length ? runs(data.live) : h("p", { class: "quiet" }, "No request is under way."),
         data.live_in_all > data.live.length ? h("p", { class: "quiet small" }, `${count(data.live_in_all - data.live.length)} more are not shown.`) : null),
       data.budgets.length ? section("Budgets", { class: "card wide" }, data.budgets.map((each) => h("div", { class: "account" },
-        h("h3", {}, foreign("bdi", each.name), each.resets === null ? null : h("span", { class: "quiet small" }, ` new in ${seconds(each.resets)}`)),
+        h("h3", {}, foreign("bdi", each.name)),
         h("ul", { class: "meters" }, each.limits.map((limit) => meter(limit, true)))))) : null,
       section("Ended", { class: "card wide" }, data.recent.length ? runs(data.recent) : h("p", { class: "quiet" }, "None yet."))),
   ];
@@ -41,14 +41,20 @@ function runs(list) {
     const name = each.title || each.name;
     const line = [
       h("div", { class: "run-head" }, foreign("bdi", oneLine(name, 90), { class: "run-name" }),
-        each.strategy ? h("span", { class: "quiet small" }, each.strategy.replaceAll("_", " ")) : null,
+        each.strategy ? h("span", { class: "quiet small run-strategy" }, each.strategy.replaceAll("_", " ")) : null,
         h("span", { class: `state small ${failed ? "bad" : each.state === null ? "live" : each.state === "finished" ? "good" : "warn"}` }, each.running ? "under way" : WORDS[each.state] || each.state)),
       h("div", { class: "run-body small" },
-        each.answer === null || each.answer === undefined ? h("span", { class: "quiet" }, each.reason || (each.state === null ? "no answer yet" : "no answer")) : foreign("bdi", oneLine(each.answer, 110), { class: "run-answer" }),
+        said(each),
         h("span", { class: "quiet figure" }, [each.samples === undefined ? null : plural(each.samples ?? 0, "sample"), each.tokens === null || each.tokens === undefined ? null : `${short(each.tokens)} tokens`, seconds(each.seconds)].filter(Boolean).join(" · "))),
     ];
     return h("li", {}, each.closed ? h("div", { class: "run" }, line) : h("a", { class: "run", href: `#/run/${encodeURIComponent(each.name)}`, "data-key": `run-${each.name}` }, line));
   }));
+}
+
+function said(each) {
+  if (each.title) return h("span", { class: "quiet run-answer" }, [each.key, each.name, each.reason].filter(Boolean).join(" · "));
+  if (each.answer !== null && each.answer !== undefined) return foreign("bdi", oneLine(each.answer, 110), { class: "run-answer" });
+  return h("span", { class: "quiet" }, each.reason || (each.state === null ? "no answer yet" : "no answer"));
 }
 
 function between(event) {
