@@ -1,6 +1,5 @@
 """The gateway's page: what is under way, what was spent, each recorded request as a picture. Its files are `report.page`'s."""
 
-from outthink.gateway.page.routes import routes
-from outthink.gateway.page.watch import Watch
+from outthink.gateway.page.routes import add_page
 
-__all__ = ["Watch", "routes"]
+__all__ = ["add_page"]

@@ -6,7 +6,7 @@ The page's files hold no data, so that a browser, which sends no key by itself, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +30,17 @@ READERS = 2
 """Records that are read at a time: a large one takes a second of CPU, which requests need more."""
 
 
-def routes(gateway: Gateway, watch: Watch) -> list[BaseRoute]:
-    """The routes of the page, for `Gateway.routes`; `watch` must be among the gateway's observers. Raises MissingExtra."""
+def add_page(gateway: Gateway, state: Callable[[], Mapping[str, Any]] = dict) -> None:
+    """Give a gateway its page, before its application is made. Raises MissingExtra.
+
+    state: what operators see of the gateway itself: `state.state`
+    """
+    watch = Watch()
+    gateway.observers = (*gateway.observers, watch)
+    gateway.routes = (*gateway.routes, *_routes(gateway, watch, state))
+
+
+def _routes(gateway: Gateway, watch: Watch, state: Callable[[], Mapping[str, Any]]) -> list[BaseRoute]:
     try:
         from starlette.responses import JSONResponse, RedirectResponse, Response
         from starlette.routing import Route
@@ -57,7 +66,7 @@ def routes(gateway: Gateway, watch: Watch) -> list[BaseRoute]:
 
         return Route(f"{AT}/data/{name}", answered)
 
-    data = _Data(gateway, watch)
+    data = _Data(gateway, watch, state)
     given = [route("home", data.home), route("run", data.run), route("sample", data.sample)]
     return [Route(AT, moved), *given, Route(f"{AT}/", file), Route(f"{AT}/{{name}}", file)]
 
@@ -65,14 +74,16 @@ def routes(gateway: Gateway, watch: Watch) -> list[BaseRoute]:
 class _Data:
     """What the page asks for, as JSON."""
 
-    def __init__(self, gateway: Gateway, watch: Watch) -> None:
-        self._gateway, self._watch = gateway, watch
+    def __init__(self, gateway: Gateway, watch: Watch, state: Callable[[], Mapping[str, Any]]) -> None:
+        self._gateway, self._watch, self._state = gateway, watch, state
         self._reading = asyncio.Semaphore(READERS)
 
     async def home(self, request: Request, caller: Caller) -> dict[str, Any]:
         """Requests, sums and budgets."""
         told = self._watch.told(caller, self._recorded)
-        return {"kind": "gateway", "title": "Gateway", "draining": self._gateway.draining, **told}
+        known = self._state() if caller.operator else {}
+        of_all = {"waiting": known.get("waiting"), "upstreams": known.get("models", {})}
+        return {"kind": "gateway", "title": "Gateway", "draining": self._gateway.draining, **told, **of_all}
 
     async def run(self, request: Request, caller: Caller) -> dict[str, Any]:
         """One request's run."""

@@ -1,6 +1,6 @@
 // Where a visit begins: the requests under way and what is left of the budgets, or the runs of a journal.
 
-import { foreign, h, section } from "./dom.js";
+import { foreign, h, section, table } from "./dom.js";
 import { count, money, oneLine, plural, seconds, short } from "./format.js";
 import { meter } from "./spend.js";
 
@@ -18,7 +18,7 @@ function journal(data) {
 
 function gateway(data) {
   const figures = [
-    ["under way", count(data.live.length)], ["requests", count(data.totals.requests)], ["refused", count(data.totals.refused)],
+    ["under way", count(data.live_in_all)], ...(data.waiting ? [["waiting", count(data.waiting)]] : []), ["requests", count(data.totals.requests)], ["refused", count(data.totals.refused)],
     ["tokens", short(data.totals.tokens)], ["cost", data.totals.usd === null ? "–" : money(data.totals.usd)],
   ];
   return [
@@ -31,8 +31,19 @@ function gateway(data) {
       data.budgets.length ? section("Budgets", { class: "card wide" }, data.budgets.map((each) => h("div", { class: "account" },
         h("h3", {}, foreign("bdi", each.name)),
         h("ul", { class: "meters" }, each.limits.map((limit) => meter(limit, true)))))) : null,
+      upstreams(data.upstreams),
       section("Ended", { class: "card wide" }, data.recent.length ? runs(data.recent) : h("p", { class: "quiet" }, "None yet."))),
   ];
+}
+
+function upstreams(models) {
+  const rows = Object.entries(models).flatMap(([model, all]) => all.map((each) => {
+    const row = [foreign("bdi", model), foreign("bdi", each.upstream), h("span", { class: each.healthy && each.breaker === "closed" ? "" : "failed" },
+      each.healthy ? (each.breaker === "closed" ? "healthy" : `breaker ${each.breaker.replaceAll("_", " ")}`) : "out of reach"), `${count(each.in_flight)} of ${count(each.limit)}`, foreign("span", oneLine(each.reason || "", 120))];
+    row.numeric = new Set([3]);
+    return row;
+  }));
+  return rows.length ? section("Upstreams", { class: "card wide" }, table("Upstreams", ["model", "upstream", "state", "calls", ""], rows)) : null;
 }
 
 function runs(list) {
