@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The extra `hub` is left out: its tests use a fake, and it is larger than all the rest.
-EXTRAS := embedded,math,evaluate,fast,serve,dev
+EXTRAS := embedded,math,evaluate,fast,serve,otel,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-short pool test test-model lint format check docs bench clean
@@ -61,6 +61,7 @@ docs: $(STAMP)  ## write the generated parts of docs/ again
 	@$(BIN)/outthink strategies --markdown > docs/.strategies && \
 	sed -i.old -e '/^| strategy |/,$$d' docs/strategies.md && cat docs/.strategies >> docs/strategies.md && \
 	rm docs/.strategies docs/strategies.md.old
+	@$(BIN)/python -m outthink.gateway.config.reference docs/gateway-operation.md
 
 bench: $(STAMP)  ## the figures of the README and the closing notes
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

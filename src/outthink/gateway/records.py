@@ -1,0 +1,194 @@
+"""The journal of each request: written beside its run, kept as one file, so that any answer can be explained and replayed.
+
+While a run goes on its journal is an SQLite database in memory: nothing it writes can hold back an answer. When the request
+ends, and every `SAVE_SECONDS` before, a thread of its own writes the image to a file, whole (a new file takes the place of the
+old one), with texts redacted as configured. kill -9 loses at most those seconds of a record; what keys spent is kept apart
+from it and isn't lost (`spending`).
+
+Files are FOLDER/YYYY-MM-DD/ID.db. How long they are kept is `retention`'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from outthink.core.errors import BadInput
+from outthink.gateway.config import Records as Settings
+from outthink.gateway.redaction import Redaction
+from outthink.gateway.seams import Asked
+from outthink.runtime.journal import Journal
+
+SAVE_SECONDS = 2.0
+MOST_WAITING = 256 << 20
+"""Bytes of images that wait for a slow disk; beyond them records are dropped, and counted."""
+KIND = "gateway"
+
+
+class RequestJournal(Journal):
+    """A journal in memory. `image` is what a file of it would hold."""
+
+    def __init__(self) -> None:
+        super().__init__(Path(":memory:"))
+        self.changed = False
+
+    def open(self, header: Mapping[str, Any], notes: Mapping[str, Any] | None = None) -> bool:
+        """Make it; it never held runs before."""
+        return self._connect(header, notes or {})
+
+    def flush(self) -> None:
+        """Commit what was added."""
+        super().flush()
+        self.changed = True
+
+    def image(self) -> bytes:
+        """The database as the bytes of a file."""
+        assert self._db is not None
+        self.changed = False
+        return self._db.serialize()
+
+
+class Recorder:
+    """Keeps a journal of each request that may be recorded; a form of `seams.Records`.
+
+    settings:  may be replaced at any time (a reload)
+    seconds:   between two images of a run that goes on
+    dropped:   told why a record couldn't be kept
+    describe:  what is kept beside a journal, so that it can be resumed
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        seconds: float = SAVE_SECONDS,
+        dropped: Callable[[str], None] = lambda reason: None,
+        describe: Callable[[Asked], Mapping[str, Any]] = lambda asked: {},
+    ) -> None:
+        self._seconds, self._dropped, self._describe = seconds, dropped, describe
+        self._thread = ThreadPoolExecutor(1, "outthink-records")
+        self._waiting = 0
+        self._open: dict[str, tuple[RequestJournal, Path, Redaction]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self.adopt(settings)
+
+    def adopt(self, settings: Settings) -> None:
+        """Go on under other settings; requests under way keep theirs. Raises BadInput where the folder can't be used."""
+        if settings.folder is not None:
+            try:
+                settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise BadInput(f"can't be made: {error.strerror or error}", where=f"records.folder {settings.folder}") from None
+            if not os.access(settings.folder, os.W_OK | os.X_OK):
+                raise BadInput("can't be written to", where=f"records.folder {settings.folder}")
+        self.settings = settings
+
+    def wanted(self, asked: Asked) -> bool:
+        """Whether a request is recorded: where its key and the client allow it."""
+        return self.settings.folder is not None and asked.caller.record and asked.record
+
+    @asynccontextmanager
+    async def journal(self, asked: Asked) -> AsyncIterator[Journal]:
+        """The open journal that the run is written to; the record is kept however the request ends."""
+        if not self.wanted(asked):
+            yield Journal(None)
+            return
+        path, redaction = self.path(asked.id), Redaction(self.settings)
+        journal = RequestJournal()
+        journal.open(header_of(asked), {"command": "serve", **self._describe(asked)})
+        self._open[asked.id] = (journal, path, redaction)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._save_open)
+        try:
+            yield journal
+        finally:
+            del self._open[asked.id]
+            with suppress(Exception):
+                journal.flush()
+                self._save(journal.image(), path, redaction)
+            journal.close()
+
+    def path(self, request: str) -> Path:
+        """Where the record of a request lies that begins now."""
+        assert self.settings.folder is not None
+        return self.settings.folder / datetime.now(UTC).date().isoformat() / f"{safe(request)}.db"
+
+    def find(self, request: str) -> Path | None:
+        """The record of a request, of whatever day."""
+        folder = self.settings.folder
+        return None if folder is None else next(iter(folder.glob(f"????-??-??/{safe(request)}.db")), None)
+
+    async def close(self) -> None:
+        """Write what waits to be written."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await asyncio.to_thread(self._thread.shutdown)
+
+    def _save_open(self) -> None:
+        self._timer = None
+        for journal, path, redaction in self._open.values():
+            if journal.changed:
+                self._save(journal.image(), path, redaction)
+        if self._open:
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._save_open)
+
+    def _save(self, image: bytes, path: Path, redaction: Redaction) -> None:
+        if self._waiting + len(image) > MOST_WAITING:
+            self._dropped("the disk is too slow for what is recorded")
+            return
+        self._waiting += len(image)
+        loop = asyncio.get_running_loop()
+
+        def written(done: Future[None]) -> None:
+            error = done.exception()
+            with suppress(RuntimeError):  # the loop is gone, and with it whoever would be told
+                loop.call_soon_threadsafe(self._was_written, len(image), error)
+
+        self._thread.submit(_write, image, path, redaction).add_done_callback(written)
+
+    def _was_written(self, size: int, error: BaseException | None) -> None:
+        self._waiting -= size
+        if error is not None:
+            self._dropped(f"a record can't be written: {getattr(error, 'strerror', None) or type(error).__name__}")
+
+
+def header_of(asked: Asked) -> dict[str, Any]:
+    """What a record's outcomes depend on: the header of its journal."""
+    endpoints = asked.model.endpoints
+    return {
+        "kind": KIND,
+        "model": asked.model.generator.backend.name,
+        "task": asked.task,
+        "seed": asked.seed,
+        "sampling": {"generator": asked.sampling.fields()},
+        "verifiers": {"verifier": asked.verifier} if asked.verifier else {},
+        "roles": {role: each.backend.name for role, each in endpoints.items() if each is not asked.model.generator},
+        "strategy": asked.strategy.name,
+        "parameters": asked.strategy.bound(asked.parameters),
+        "budget": str(asked.budget),
+        "problems": [asked.name, asked.prompt.messages[-1].content if asked.prompt.messages else asked.prompt.text or ""],
+        "public_model": asked.model.name,
+        "protocol": asked.protocol,
+        "request": asked.id,
+        "key": asked.caller.name,
+    }
+
+
+def safe(request: str) -> str:
+    """A request's id as a file name: it may have come from the client."""
+    plain = "".join(letter if letter.isascii() and (letter.isalnum() or letter in "-_") else "_" for letter in request)
+    return plain[:120] or "_"
+
+
+def _write(image: bytes, path: Path, redaction: Redaction) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    new = path.with_suffix(".new")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(redaction.applied(image))
+    os.replace(new, path)
