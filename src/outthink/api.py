@@ -99,6 +99,7 @@ async def evaluate_async(
     progress:   called after each run with (runs done, runs in all, its result)
     The other arguments are those of `solve_async`. Raises UsageError, BackendError.
     """
+    from outthink.evaluation.rows import PLAIN
     from outthink.problems import load
     from outthink.report.evaluation import Evaluation
 
@@ -134,6 +135,7 @@ async def evaluate_async(
                     ordinal += 1
 
     total = len(loaded) * len(plans) * replicates
+    plain_one = next((name for name in PLAIN if name in [each.name for each in found]), "")
     async with Session(
         model, task=task, verifier=verifier, journal=journal, header=header, notes=notes, oracle=True, **session
     ) as opened:
@@ -149,7 +151,10 @@ async def evaluate_async(
         async for spec, result in opened.runs(plain(), strategies=found, keep_samples=True):
             shown, replicate = waiting.pop(spec.name)
             oracle = any(each.oracle for each in opened.bindings.verifiers.values()) and "scores" in _needs(found, spec.strategy)
-            await evaluation.add(opened.task, spec.problem, result, budgets=shown, replicate=replicate, oracle=oracle)
+            between = rungs(shown) if spec.strategy == plain_one else ()
+            await evaluation.add(
+                opened.task, spec.problem, result, budgets=shown, rungs=between, replicate=replicate, oracle=oracle
+            )
             done += 1
             if progress is not None:
                 progress(done, total, result)
@@ -167,6 +172,19 @@ def run_budgets(budgets: Sequence[Budget], *, curve: bool = True) -> list[tuple[
     if curve and len(bounded) == 1 and len(next(iter(bounded))) == 1 and bounded != {("seconds",)}:
         return [(max(budgets, key=lambda budget: next(iter(budget.limits().values()))), tuple(budgets))]
     return [(budget, (budget,)) for budget in budgets]
+
+
+def rungs(budgets: Sequence[Budget]) -> list[Budget]:
+    """Budgets between these, a factor of the square root of 2 apart: what the plain strategy is measured at besides, so that
+    what others spend is not compared with a mixture of two budgets far apart."""
+    if len(budgets) < 2:
+        return []
+    (dimension,) = budgets[0].limits()
+    given, whole = sorted(budget.limits()[dimension] for budget in budgets), dimension != "usd"
+    steps = [given[-1] / 2 ** (step / 2) for step in range(1, 40)]
+    between = sorted({round(step) if whole else step for step in steps if step > given[0]} - {*given})
+    limits: list[dict[str, Any]] = [{dimension: step} for step in between]
+    return [Budget(**limit) for limit in limits]
 
 
 def run_anywhere(main: Coroutine[Any, Any, T], *, virtual: bool = False) -> T:

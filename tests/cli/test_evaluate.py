@@ -143,3 +143,26 @@ def test_recorded_samples_answer_without_a_model(outthink: Outthink) -> None:
     last = next(row for row in found["rows"] if (row["strategy"], row["budget"]) == ("majority", "8 samples"))
     assert last["accuracy"] == 1
     assert last["completion_tokens"] == 40
+
+
+def test_a_pool_brings_the_plain_baseline_by_itself_and_leaves_no_journal(outthink: Outthink, tmp_path: Path) -> None:
+    rows = [
+        {
+            "problem_id": str(at), "problem": f"problem {at}", "gold": "7", "model": "recorded", "sample_index": index,
+            "answer": answer, "answer_class": answer, "correct": answer == "7", "score": 0.5, "completion_tokens": 5,
+        }
+        for at in range(4)
+        for index in range(8)
+        for answer in ["7" if index % 3 else "6"]
+    ]  # fmt: skip
+    write_pool("pool.parquet", rows)
+    said = outthink("eval", "--pool", "pool.parquet", "--strategies", "best-of-n", "--budgets", "1,8", "--report", "out")
+    assert said.code == 0, said.err
+    assert "majority" in said.out
+    assert "front" in said.out
+    assert "+ more tokens may have been spent than were counted" in said.out  # prompts were not recorded
+    document = json.loads(Path("out/evaluation.json").read_text())
+    assert {row["replicates"] for row in document["rows"]} == {4}
+    assert [rung["budget"] for rung in document["rungs"]] == ["2 samples", "3 samples", "4 samples", "6 samples"]
+    assert not list((tmp_path / "state").rglob("*.db*"))
+    assert outthink("compare", "out/evaluation.json", "best-of-n", "majority").code == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from io import StringIO
 from pathlib import Path
@@ -137,6 +138,83 @@ def test_a_page_shows_samples_votes_and_choices(evaluation: Evaluation) -> None:
     assert "majority: 5" in text
     assert "2 of 3 right" in text
     assert "1 of 3 right" in text
+
+
+def test_the_front_is_in_table_page_json_and_frame(evaluation: Evaluation) -> None:
+    assert [(row.strategy, row.budget) for row in evaluation.front] == [("majority", "1 sample")]
+    assert evaluation.row("best").front is None, "an oracle is on no front"
+    assert "●" in str(evaluation)
+    assert "no row does better for as many tokens" in str(evaluation)
+    text = page(evaluation)
+    assert "What to use for how many tokens" in text
+    assert "What to use" in text[: text.index("Strategies and budgets")]
+    frame = evaluation.to_polars()
+    assert frame.filter(frame["front"].fill_null(value=False))["strategy"].to_list() == ["majority"]
+    assert frame.height == len(evaluation.rows)
+
+
+def test_a_page_says_where_it_went_wrong(evaluation: Evaluation) -> None:
+    odd, even = (next(each for each in evaluation.details if each.problem == name) for name in ("p1", "p0"))
+    assert (odd.kind, even.kind) == ("not chosen", "not chosen")
+    assert even.story == "1 of 3 samples are right; most wrong ones (1) say '5'. Wrong: single, majority."
+    assert {each.answer: each.samples for each in even.answers} == {"4": 1, "5": 1}
+    assert even.choices["majority"].budget == "2 samples"
+    assert "sampled, and at least one strategy did not choose them (6)" in page(evaluation)
+
+
+async def test_what_was_never_sampled_is_told_from_what_was_not_chosen() -> None:
+    made = Evaluation(model="toy")
+    problem = Problem("?", id="p", gold="4")
+    await made.add(LastWord(), problem, finished(problem, "majority", "so 5", "so 6"))  # type: ignore[arg-type]
+    (detail,) = made.details
+    assert detail.kind == "never sampled"
+    assert detail.story.startswith("None of 3 samples is right")
+    assert "better samples are needed" in page(made)
+
+
+def test_a_notebook_gets_picture_and_table_escaped(evaluation: Evaluation) -> None:
+    text = evaluation._repr_html_()
+    assert text.count("<svg") == 1
+    assert "<script" not in text
+    assert "&lt;script&gt;" in text
+    assert not set(text) & set("\x1b\x00\u202e\ud800")
+    assert evaluation.figure().axes
+
+
+async def test_what_the_rows_can_not_say_is_said() -> None:
+    made = Evaluation(model="toy")
+    problem = Problem("?", id="p")
+    await made.add(LastWord(), problem, finished(problem, "best", "a 1"))  # type: ignore[arg-type]
+    assert any("no problem has a gold answer" in each for each in made.remarks)
+    assert any("add majority" in each for each in made.remarks)
+    assert "no problem has a gold answer" in str(made)
+    assert "no problem has a gold answer" in page(made)
+    await made.add(LastWord(), Problem("!", id="q", gold="4"), finished(Problem("!", id="q"), "best", "a 4"))  # type: ignore[arg-type]
+    assert any("1 of 2 problems have no gold answer" in each for each in made.remarks)
+
+
+async def test_unknown_tokens_are_told_apart_from_none() -> None:
+    made, problem = Evaluation(model="toy"), Problem("?", id="p", gold="4")
+    run = finished(problem, "majority", "a 4")
+    spent = Usage(1, 1, 20, 0, 9, unknown_completion_tokens=50)
+    await made.add(LastWord(), problem, replace(run, usage=spent, offers=()))  # type: ignore[arg-type]
+    assert "29+" in str(made)
+    assert "+ more tokens may have been spent than were counted" in str(made)
+
+
+async def test_the_baseline_is_measured_between_its_budgets_too() -> None:
+    """Majority is wrong until its third sample; between 1 and 4 samples a mixture would give it a third."""
+    made = Evaluation(model="toy")
+    for at in range(4):
+        problem = Problem(f"{at}", id=f"{at}", gold="4")
+        plain = finished(problem, "majority", "a 5", "b 5", "c 4", "d 4")
+        limits = [Budget(samples=1), Budget(samples=4)]
+        await made.add(LastWord(), problem, plain, budgets=limits, rungs=[Budget(samples=2)])  # type: ignore[arg-type]
+        await made.add(LastWord(), problem, finished(problem, "best", "a 5", "b 5"))  # type: ignore[arg-type]
+    row = made.row("best")
+    assert row.baseline_accuracy == 0
+    assert [each.budget for each in made.rows if each.strategy == "majority"] == ["1 sample", "4 samples"]
+    assert made.compare("best", "majority", equal="samples", at=2).other_accuracy == 0
 
 
 async def test_a_page_of_problems_without_gold_answers_has_no_picture_and_no_verdict() -> None:

@@ -37,7 +37,8 @@ def compare(output: Output, /, **given: Any) -> None:
 
     source: Path = given["source"]
     rows = replayed(given) if source.suffix == ".parquet" else read(source)
-    names = [name.replace("-", "_") if source.suffix == ".parquet" else name for name in (given["first"], given["second"])]
+    known = {row["strategy"] for row in rows}  # of an evaluation: names of the user's own, which may hold hyphens
+    names = [name if name in known else name.replace("-", "_") for name in (given["first"], given["second"])]
     found = compared(rows, *names, equal=given["equal"] or "", at=given["at"])
     output.show(found.fields(), str(found))
 
@@ -51,6 +52,9 @@ def read(path: Path) -> list[Mapping[str, Any]]:
     except (ValueError, RecursionError):
         raise BadInput("is no JSON; give a pool (.parquet) or an evaluation.json", where=str(path)) from None
     rows = document.get("rows") if isinstance(document, dict) else None
+    if isinstance(rows, list):
+        rungs = document.get("rungs")
+        rows = [*rows, *(rungs if isinstance(rungs, list) else [])]
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "strategy" in row for row in rows):
         raise BadInput("holds no rows of an evaluation", where=str(path))
     return rows
@@ -78,8 +82,8 @@ def replayed(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             seed=given["seed"],
             progress=lambda done, total, _: progress.update(done, total),
         )
-    rows: list[Mapping[str, Any]] = json.loads(evaluation.to_json())["rows"]
-    return rows
+    document = json.loads(evaluation.to_json())
+    return [*document["rows"], *document["rungs"]]
 
 
 def ladder(pool: Any) -> list[str]:

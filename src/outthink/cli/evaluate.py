@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from outthink.evaluation.pool import Pool
     from outthink.report.evaluation import Evaluation
 
+REPLAYS = 4
+"""Runs of each strategy on each problem of a pool, which cost nothing."""
+
 
 @click.command("eval")
 @click.argument("problems", required=False)
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
     help="Of each problem: '1,2,4 samples', or whole budgets with ; between them.",
 )  # fmt: skip
 @click.option("--param", multiple=True, metavar="[STRATEGY.]KEY=VALUE", help="A parameter of the strategies.")
-@click.option("--replicates", default=1, show_default=True, help="Runs of each strategy on each problem.")
+@click.option("--replicates", type=int, help="Runs of each strategy on each problem; default: 1, from a pool 4.")
 @click.option("--total-budget", help="The most that the whole evaluation may spend.")
 @click.option("--limit", type=int, help="Only so many problems, from the start.")
 @click.option("--column", multiple=True, metavar="OURS=THEIRS", help="What a column is called in the file: gold=answer.")
@@ -57,8 +60,13 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
     from outthink import api
 
     codes: Counter[Exit] = Counter()
+    from outthink.evaluation.rows import PLAIN
+
     source = source_of(given)
     names = [name.strip() for name in given["strategies"].split(",")]
+    replayed = given["pool"] is not None
+    if replayed and PLAIN[0] not in names:
+        names.append(PLAIN[0])  # it costs nothing, and says what the same tokens give without any strategy
     folder = None if given["report"] is None else report_folder(given["report"])
     with recording("eval", given, output) as record, Progress("evaluating", unit="runs") as progress:
 
@@ -72,14 +80,14 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
             strategies=names,
             budgets=budgets(given["budgets"]),
             parameters=parameters(given["param"], names),
-            replicates=given["replicates"],
+            replicates=given["replicates"] or (REPLAYS if replayed else 1),
             budget=given["total_budget"],
-            journal=record.path,
+            journal=None if replayed and given["journal"] is None else record.path,  # a replay can be had again for nothing
             notes=record.notes,
             progress=told,
         )
         code = _code_of(codes)
-        record.keep = code is not Exit.OK
+        record.keep = code is not Exit.OK and record.path.exists()
         if folder is not None:  # while the journal is there: a full disk must not cost what was paid for
             write(evaluation, folder)
     if record.keep:

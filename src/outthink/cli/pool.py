@@ -25,11 +25,13 @@ def pool() -> None:
 @click.pass_obj
 def describe(output: Output, pool: str) -> None:
     """Say what a pool holds."""
-    from outthink.evaluation.description import described, facts
+    from outthink.evaluation.description import described, facts, holds_texts
     from outthink.evaluation.pool import Pool
 
     found = Pool.read(pool, texts=False)
     stated = facts(found.frame, found.metadata)
+    if holds_texts(pool):
+        stated["columns"].append("text")
     output.show(stated, described(found.name, stated))
 
 
@@ -140,7 +142,7 @@ def import_(output: Output, /, source: str, to: str, **given: Any) -> None:
     output.show({"pool": to, "format": kind, "samples": written, "left_out": left_out}, "")
     if not output.as_json:
         other = f"; {left_out} that answered no problem's own prompt were left out" if left_out else ""
-        note(f"{to}: {written} samples from a {kind} file{other}")
+        note(f"{to}: {written} samples from {source} ({'a table' if kind == 'jsonl' else kind}){other}")
 
 
 @pool.command()

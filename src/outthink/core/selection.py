@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from outthink.core.budget import NOTHING, Usage
 from outthink.core.sample import Failure, Sample
+from outthink.core.shown import Shown, Shows
+
+MOST_VOTES = 8
+"""Answers that a notebook shows the votes of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +56,7 @@ class Stop(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class Result(Shows):
     """One finished run.
 
     problem_id, strategy: which run
@@ -87,6 +92,20 @@ class Result:
     def confidence(self) -> float | None:
         """The selection's confidence."""
         return None if self.selection is None else self.selection.confidence
+
+    @property
+    def curve(self) -> list[dict[str, Any]]:
+        """The answers on the way, each with what had been spent: rows for a data frame."""
+        return [
+            {"answer": offer.selection.answer, "confidence": offer.selection.confidence, **offer.usage.fields(),
+             "tokens": offer.usage.tokens}
+            for offer in self.offers
+        ]  # fmt: skip
+
+    def shown(self) -> Shown:
+        """The answer, and which answers got how many votes."""
+        votes = sorted((self.selection.votes if self.selection else {}).items(), key=lambda vote: -vote[1])[:MOST_VOTES]
+        return Shown(str(self), ("answer", "votes") if votes else (), [(name, f"{weight:.4g}") for name, weight in votes])
 
     def __str__(self) -> str:
         spent = f"{self.usage.samples} samples, {self.usage.tokens} tokens, {self.wall_seconds:.1f} s"

@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import polars as pl
+
 from outthink.core.errors import BadInput, UnknownName
+from outthink.core.shown import Shown, Shows
 from outthink.evaluation.intervals import Interval, difference
 
 EQUAL = ("tokens", "samples", "usd")
@@ -27,7 +30,7 @@ class Rung:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Comparison(Shows):
     """One strategy against another at equal spending.
 
     equal, spent: what is equal, and how much of it per problem
@@ -72,6 +75,16 @@ class Comparison:
     def fields(self) -> dict[str, Any]:
         """Plain JSON."""
         return {**asdict(self), "sentence": str(self)}
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row: its fields, the difference with the ends of its interval."""
+        flat = {name: value for name, value in self.fields().items() if name not in ("difference", "beyond", "oracle")}
+        gap = {"difference": self.difference.value, "low": self.difference.low, "high": self.difference.high}
+        return pl.DataFrame([{**flat, **gap, "beyond": ", ".join(self.beyond), "oracle": ", ".join(self.oracle)}])
+
+    def shown(self) -> Shown:
+        """The sentence."""
+        return Shown(str(self))
 
 
 def compare(

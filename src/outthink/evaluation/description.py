@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -23,6 +24,7 @@ def require_stated(metadata: Mapping[str, str], where: str) -> None:
 def facts(frame: pl.DataFrame, metadata: Mapping[str, str]) -> dict[str, Any]:
     """Plain JSON: counts of problems, samples, failures, grades and conflicts; models; recorded columns; metadata.
 
+    completion_tokens: None where they were not recorded
     samples_each: least and most samples of one problem by one model
     conflicts:    answers that are graded right in one sample and wrong in another
     """
@@ -39,6 +41,7 @@ def facts(frame: pl.DataFrame, metadata: Mapping[str, str]) -> dict[str, Any]:
                 pl.col("failed").count(), pl.col("answer_class").count().alias("valid"),
                 pl.col("correct").count().alias("graded"),
                 pl.col("correct").sum().alias("right"), pl.col("completion_tokens").sum(),
+                pl.col("completion_tokens").count().alias("counted"),
             ),
             each,
             right.join(wrong, on=["problem_id", "model", "answer"], how="semi").select(pl.len()),
@@ -55,10 +58,18 @@ def facts(frame: pl.DataFrame, metadata: Mapping[str, str]) -> dict[str, Any]:
         "graded": found["graded"],
         "right": found["right"],
         "conflicts": both.item(),
-        "completion_tokens": found["completion_tokens"],
+        "completion_tokens": found["completion_tokens"] if found["counted"] else None,
         "columns": [name for name in frame.columns if frame[name].null_count() < frame.height],
         "metadata": dict(sorted(metadata.items())),
     }
+
+
+def holds_texts(path: str | Path) -> bool:
+    """Whether a pool's file holds any text, without reading them into memory at once."""
+    table = pl.scan_parquet(path)
+    if "text" not in table.collect_schema():
+        return False
+    return bool(table.select(pl.col("text").is_not_null().any()).collect(engine="streaming").item())
 
 
 def described(name: str, found: Mapping[str, Any]) -> str:
@@ -71,7 +82,7 @@ def described(name: str, found: Mapping[str, Any]) -> str:
         f"failed: {found['failed']}; without an answer: {found['without_answer']}",
         f"graded: {graded}" + (f", right: {right} ({right / graded:.3f})" if graded else ""),
         f"answers that are graded both right and wrong: {found['conflicts']}",
-        f"completion tokens: {found['completion_tokens']}",
+        f"completion tokens: {'not recorded' if found['completion_tokens'] is None else found['completion_tokens']}",
         f"recorded columns: {', '.join(found['columns'])}",
         *(f"{key}: {value}" for key, value in found["metadata"].items()),
         *(f"{key}: not stated" for key in STATED if key not in found["metadata"]),

@@ -22,6 +22,7 @@ from outthink.core.errors import BadInput, PoolMiss, UnknownName
 from outthink.core.logprobs import Logprobs
 from outthink.core.problem import Problem
 from outthink.core.sample import Finish
+from outthink.core.shown import Shown, Shows
 from outthink.evaluation.description import described, facts, require_stated
 from outthink.evaluation.schema import SCHEMA, SUMMARY, shaped, unique, validate
 from outthink.evaluation.write import GROUP
@@ -35,7 +36,7 @@ VOCABULARY = "vocabulary"
 
 
 @dataclass(frozen=True, eq=False)
-class Pool:
+class Pool(Shows):
     """Recorded samples of many problems.
 
     frame:    one row per sample, with the columns of `outthink.evaluation.schema.SCHEMA`
@@ -183,6 +184,15 @@ class Pool:
     def describe(self) -> str:
         """A few lines on what it holds."""
         return described(self.name, facts(self.frame, self.metadata))
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row per sample."""
+        return self.frame
+
+    def shown(self) -> Shown:
+        """What it holds."""
+        title, *lines = self.describe().splitlines()
+        return Shown(title, ("", ""), [line.partition(": ")[::2] for line in lines])
 
 
 def _recorded(row: Mapping[str, Any], vocabulary: int, window: int) -> RecordedSample:

@@ -9,6 +9,7 @@ from typing import Any
 from outthink.core.budget import NOTHING, Usage
 from outthink.core.errors import BadInput
 from outthink.evaluation.comparison import Rung, mixed
+from outthink.evaluation.front import CHANCE, front
 from outthink.evaluation.intervals import Interval, accuracy, difference
 from outthink.evaluation.outcomes import Outcome
 
@@ -20,7 +21,8 @@ PLAIN = ("majority", "single")
 class Row:
     """One strategy at one budget. Costs are means per problem.
 
-    accuracy, low, high: mean credit over problems and its 95% interval; None without gold answers
+    problems, graded: how many ran, and how many of them have a gold answer
+    accuracy, low, high: mean credit over graded problems and its 95% interval; None without gold answers
     samples, calls, prompt_tokens, cached_tokens, completion_tokens, usd, seconds: prompt_tokens include the cached ones; usd
                 is None where no price is known; seconds are the backend's, added up over what ran at once
     failed:     samples that never arrived, over all runs
@@ -31,11 +33,14 @@ class Row:
     baseline_accuracy: what it gives for the same, between its own budgets linearly (a mixture of the two)
     difference, difference_low, difference_high: accuracy minus that, paired by problem, with its 95% interval
     beyond:     this is outside what the baseline was measured at; the nearest is compared
+    front:      no other row has a higher accuracy for as much, nor the same for less; None: an oracle, or other problems
+    front_share: of resamples of the problems in which that holds
     """
 
     strategy: str
     budget: str
     problems: int
+    graded: int
     replicates: int
     accuracy: float | None
     low: float | None
@@ -58,11 +63,18 @@ class Row:
     difference_low: float | None = None
     difference_high: float | None = None
     beyond: bool = False
+    front: bool | None = None
+    front_share: float | None = None
 
     @property
     def tokens(self) -> float:
         """Prompt plus completion tokens per problem."""
         return self.prompt_tokens + self.completion_tokens
+
+    @property
+    def perhaps(self) -> bool:
+        """Off the front, but not for sure."""
+        return self.front is False and (self.front_share or 0.0) >= CHANCE
 
     def fields(self) -> dict[str, Any]:
         """Plain JSON by name."""
@@ -106,15 +118,22 @@ class Cell:
         """Mean credit of each graded problem."""
         return {problem: min(total / count, 1.0) for problem, (total, count) in self.credit.items() if count}
 
+    def fields(self) -> dict[str, Any]:
+        """What comparing needs, as plain JSON: spending per run, and each problem's credit."""
+        used, n = self.usage, self.runs
+        spent = {"samples": used.samples / n, "tokens": used.tokens / n, "completion_tokens": used.completion_tokens / n}
+        return {**spent, "usd": None if used.usd is None else used.usd / n, "oracle": self.oracle, "credit": self.means()}
+
 
 Cells = Mapping[tuple[str, str], Cell]
 """Cells by (strategy, budget)."""
 
 
-def rows(cells: Cells, *, baseline: str | None = None) -> list[Row]:
+def rows(cells: Cells, *, baseline: str | None = None, rungs: Cells | None = None) -> list[Row]:
     """One row per strategy and budget, in their order.
 
     baseline: the strategy that each is compared with at equal tokens; by default the first of `PLAIN` that is there
+    rungs:    further budgets, which get no rows: what comes between two rows is then compared with what was measured there
 
     Raises BadInput where there is no such baseline.
     """
@@ -123,8 +142,32 @@ def rows(cells: Cells, *, baseline: str | None = None) -> list[Row]:
         raise BadInput(f"{baseline!r} is not among {', '.join(names)}", where="baseline")
     plain = baseline or next((name for name in PLAIN if name in names), "")
     equal = "tokens" if all(cell.usage.completion_tokens for cell in cells.values()) else "samples"
-    ladder = sorted((cell for (name, _), cell in cells.items() if name == plain), key=lambda cell: cell.spent(equal))
-    return [_row(strategy, budget, cell, plain, ladder, equal) for (strategy, budget), cell in cells.items()]
+    measured = [cell for (name, _), cell in [*cells.items(), *(rungs or {}).items()] if name == plain]
+    ladder = sorted(measured, key=lambda cell: cell.spent(equal))
+    found = [_row(strategy, budget, cell, plain, ladder, equal) for (strategy, budget), cell in cells.items()]
+    standings = front([Rung(cell.spent(equal), {} if cell.oracle else cell.means()) for cell in cells.values()])
+    return [
+        row if each is None else replace(row, front=each.on, front_share=each.share)
+        for row, each in zip(found, standings, strict=True)
+    ]
+
+
+def remarks(found: Sequence[Row]) -> list[str]:
+    """What a reader of these rows must know: missing gold answers, unknown tokens, nothing plain to compare with."""
+    said, problems = [], max(row.problems for row in found)
+    if all(row.accuracy is None for row in found):
+        said.append("no problem has a gold answer, so nothing is known about accuracy")
+    elif fewer := {row.strategy: row.problems - row.graded for row in found if row.graded < row.problems}:
+        said.append(f"{max(fewer.values())} of {problems} problems have no gold answer and count in what was spent only")
+    if all(row.unanswered == 1 for row in found):
+        said.append("no run found an answer in any sample: is it the right task?")
+    if all(not row.completion_tokens for row in found):
+        said.append("tokens were not counted, so samples stand for what was spent")
+    elif any(row.unknown_tokens for row in found):
+        said.append("+ more tokens may have been spent than were counted")
+    if not any(row.baseline for row in found) and not any(row.strategy in PLAIN for row in found):
+        said.append("no plain strategy ran: add majority to see what the same tokens give without any of these")
+    return said
 
 
 def distinct(found: Sequence[Row]) -> list[Row]:
@@ -137,12 +180,12 @@ def distinct(found: Sequence[Row]) -> list[Row]:
 
 
 def doubling(found: Sequence[Row]) -> list[Row]:
-    """Of each strategy the first row, those with at least twice the samples of the one kept before, and the last."""
+    """Of each strategy the first row, those with at least twice the samples of the one kept before, the last, and the front."""
     kept: list[Row] = []
     for at, row in enumerate(found):
         first = not kept or kept[-1].strategy != row.strategy
         last = at + 1 == len(found) or found[at + 1].strategy != row.strategy
-        if first or last or row.samples >= 2 * kept[-1].samples:
+        if first or last or row.front or row.samples >= 2 * kept[-1].samples:
             kept.append(row)
     return kept
 
@@ -151,7 +194,7 @@ def _row(strategy: str, budget: str, cell: Cell, plain: str, ladder: Sequence[Ce
     means, n, used = cell.means(), cell.runs, cell.usage
     interval = accuracy(list(means.values())) if means else None
     row = Row(
-        strategy, budget, len(cell.credit), len(cell.replicates),
+        strategy, budget, len(cell.credit), len(means), len(cell.replicates),
         interval.value if interval else None, interval.low if interval else None, interval.high if interval else None,
         used.samples / n, used.calls / n, used.prompt_tokens / n, used.cached_tokens / n, used.completion_tokens / n,
         None if used.usd is None else used.usd / n, used.seconds / n,

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import polars as pl
 
 from outthink.core.errors import BadInput
+from outthink.core.shown import Shown, Shows
 from outthink.evaluation.intervals import Interval
 from outthink.laws.data import COVERAGE, Data
 from outthink.laws.fit import RESAMPLES, fit, measured
@@ -87,7 +89,7 @@ def held_out(data: Data, forms: Sequence[Form], *, share: float = 0.5, repeats: 
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shows):
     """Forms fitted to the same data.
 
     laws:    fitted to everything, by form;  failed: why a form could not be fitted
@@ -111,6 +113,29 @@ class Comparison:
         self.law.refuse(x)
         believed = [self.laws[name] for name in self.kept if not self.laws[name].blocked or name == self.chosen]
         return band(self.law.score(x), np.concatenate([law.drawn(np.array([x]))[:, 0] for law in believed]))
+
+    @property
+    def ranked(self) -> list[Law]:
+        """The laws, the least held-out error first; those that were never judged last."""
+        return sorted(self.laws.values(), key=lambda law: (law.error is None, law.error or 0.0))
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row per parameter of each form, with its 95% interval and the form's held-out error."""
+        return pl.concat(
+            law.to_polars().select(
+                pl.lit(law.form_name).alias("form"), pl.lit(law.form_name == self.chosen).alias("chosen"),
+                pl.lit(law.error, pl.Float64).alias("held_out_error"), pl.all(),
+            )
+            for law in self.ranked
+        )  # fmt: skip
+
+    def shown(self) -> Shown:
+        """The forms by what they foretold, and the choice in a sentence."""
+        rows = [
+            (law.form_name, "" if law.error is None else f"{100 * law.error:.1f} points", law.form.equation)
+            for law in self.ranked
+        ]
+        return Shown(self.sentence(), ("form", "error on held-out budgets", "equation"), rows)
 
     def sentence(self) -> str:
         """Which law was chosen, and why, in one sentence."""

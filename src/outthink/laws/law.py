@@ -6,14 +6,18 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
 from outthink.core.errors import BadInput, PredictionRefused
+from outthink.core.shown import Shown, Shows
 from outthink.evaluation.intervals import Interval
 from outthink.laws.forms import Form, form
 from outthink.laws.parameters import Floats
+
+if TYPE_CHECKING:
+    import polars as pl
 
 REACH = 10.0
 """How many times beyond the measured spends a law predicts, unless a longer reach was tested on held-out budgets."""
@@ -38,7 +42,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Law:
+class Law(Shows):
     """A form with fitted parameters.
 
     form_name: which form;  values: its parameters, in order
@@ -132,6 +136,18 @@ class Law:
             raise PredictionRefused(f"{score:g} is not reached within {end:g} {self.unit}, which is as far as this law goes")
         drawn = np.array([_crossing(x, each, score) for each in self.drawn(x)])
         return band(found, drawn)
+
+    def to_polars(self) -> pl.DataFrame:
+        """One row per parameter, with its 95% interval."""
+        import polars as pl
+
+        return pl.DataFrame([{"parameter": name, **asdict(value)} for name, value in self.parameters.items()])
+
+    def shown(self) -> Shown:
+        """Its parameters, and what it must be taken with."""
+        rows = [(name, f"{value.value:.4g}", f"{value.low:.4g} to {value.high:.4g}") for name, value in self.parameters.items()]
+        title = f"{self.metric} of {self.data}: {self.form.equation} ({self.form_name})"
+        return Shown(title, ("parameter", "value", "95% interval"), rows, "; ".join(each.text for each in self.cautions))
 
     def tested(self, error: float, ratio: float) -> Law:
         """The same, with what held-out budgets said."""

@@ -81,10 +81,11 @@ class Evaluation:
         label: what to call the strategy, where its name doesn't tell it from another row
         """
         graded = await self._grades(task, problem, result)
-        for cells, limits in ((self._rungs, rungs), (self._cells, budgets)):
-            made = outcomes(result, problem, graded, budgets=limits, label=label, replicate=replicate, oracle=oracle)
-            for outcome in made:
-                cells.setdefault((outcome.strategy, outcome.budget), Cell()).add(outcome)
+        made = outcomes(result, problem, graded, budgets=[*budgets, *rungs], label=label, replicate=replicate, oracle=oracle)
+        for at, outcome in enumerate(made):
+            cells = self._cells if at < len(budgets) else self._rungs
+            cells.setdefault((outcome.strategy, outcome.budget), Cell()).add(outcome)
+        del made[len(budgets) :]
         self._rows = None
         await self._details.add(task, problem, result, max(made, key=lambda outcome: outcome.usage.samples))
         return made

@@ -24,7 +24,7 @@ MOST_DRAWN = 4  # laws in one picture
 def table(found: Comparison, spends: Sequence[float] = ()) -> str:
     """One line per form, the best first: held-out error, parameters with 95% intervals, scores at other spends; then why
     some could not be fitted, cautions, and the choice in one sentence."""
-    ordered = order(found)
+    ordered = found.ranked
     head = ["form", "held out", *(f"at {number(x)}" for x in spends), "parameters (95%)"]
     rows = [head]
     for law in ordered:
@@ -39,11 +39,6 @@ def table(found: Comparison, spends: Sequence[float] = ()) -> str:
     if found.held_out is not None:
         lines += [f"! {name} could not be judged: {text}" for name, text in found.held_out.failed.items()]
     return visible("\n".join([*lines, "", found.sentence()]))
-
-
-def order(found: Comparison) -> list[Law]:
-    """The laws, the least held-out error first; those that were never judged last."""
-    return sorted(found.laws.values(), key=lambda law: (law.error is None, law.error or 0.0))
 
 
 def predicted(law: Law, x: float) -> str:
@@ -72,7 +67,7 @@ def plot(found: Comparison, path: str | Path) -> Path:
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.085, 0.125, 0.885, 0.755))
     axes.set_xscale("log")
-    others = [each for each in order(found) if each.form_name != found.chosen and each.error is not None]
+    others = [each for each in found.ranked if each.form_name != found.chosen and each.error is not None]
     for at, each in reversed(list(enumerate([law, *others[: MOST_DRAWN - 1]]))):
         _draw(axes, each, COLOURS[at], first=at == 0)
     _points(axes, law)

@@ -92,7 +92,7 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     axes.set_xlim(min(spent) / 1.12, max(spent) * 1.12)
     if single is not None:
         labels.append(_level(axes, single[-1][1]))
-    best = [(each, row.accuracy) for line in [*drawn.values(), single or []] for each, row in line if row.front]
+    best = [(each, row.accuracy or 0.0) for line in [*drawn.values(), single or []] for each, row in line if row.front]
     ring: dict[str, Any] = {"markersize": 9, "markerfacecolor": "none", "markeredgecolor": ink, "markeredgewidth": 0.9}
     axes.plot([x for x, _ in best], [y for _, y in best], "o", **ring)
     axes.margins(y=0.08)
