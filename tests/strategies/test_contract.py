@@ -36,6 +36,8 @@ class TestContract(StrategyContract):
             {"warmup": 2, "window": 4, "keep": 0.5, "consensus": 0.0, "width": 1},
             {"warmup": 1, "window": 4, "keep": 0.5, "compat": True},
         ],
+        "ab_mcts_a": [{"prior": "beta", "policy": "ucb"}],
+        "mcts": [{"simulations": 8, "branching": 2, "rollout": True, "rule": "best"}],
         "beam_search": [{"width": 4, "branching": 2, "rule": "weighted", "unique": False}],
         "dvts": [{"width": 4, "branching": 2, "lookahead": 1, "rule": "majority"}],
         "rebase": [{"width": 6, "temperature": 1.0, "rule": "best"}],
@@ -54,6 +56,8 @@ class TestContract(StrategyContract):
         "xmbr": {"n": 1, "hedge": False},
     }
     exempt: ClassVar = {
+        ("ab_mcts_a", "test_a_failed_sample_counts_as_little_as_an_invalid_one"): "its beliefs are told of an invalid answer",
+        ("ab_mcts_m", "test_a_failed_sample_counts_as_little_as_an_invalid_one"): "its beliefs are told of an invalid answer",
         ("atts", "test_a_failed_sample_counts_as_little_as_an_invalid_one"): "what fails may be a chunk that calibrates or mends",
         ("atts", "test_one_sample_is_single"): "a child's samples have seeds of their own",
         (

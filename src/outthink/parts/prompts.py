@@ -37,6 +37,10 @@ Score: 7/10"""
 REFINE = """\
 Use this feedback, and all before it, to write the whole answer again, improved and in the form that was asked for."""
 
+IMPROVE = """\
+Your answer was checked and scored {score} on a scale from 0 (wrong) to 1 (right). Find what is wrong or could be better, and \
+write the whole answer again, improved and in the form that was asked for."""
+
 _VERDICT = re.compile(r"\bverdict\b\W{0,10}(?:is\W{1,5})?(correct|incorrect|right|wrong|yes|no)\b", re.IGNORECASE)
 _BARE = re.compile(r"\W*(correct|incorrect|right|wrong|yes|no)\W*", re.IGNORECASE)
 _SCORE = re.compile(r"\bscore\b\W{0,10}(\d{1,3}(?:\.\d{1,6})?)(?:\s?/\s?(\d{1,3}))?(?![\d/])", re.IGNORECASE)

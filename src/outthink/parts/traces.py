@@ -13,6 +13,7 @@ from typing import Any
 
 from outthink.core.errors import UnknownName
 from outthink.core.problem import Problem
+from outthink.core.prompt import Prompt
 from outthink.core.run import Run
 from outthink.core.sample import Finish, Sample
 from outthink.core.selection import Selection
@@ -66,10 +67,13 @@ class Trace:
 ROOT = Trace()
 
 
-async def grow(run: Run, problem: Problem, traces: Sequence[Trace], *, to_end: bool = False, **how: Any) -> list[Trace | None]:
+async def grow(
+    run: Run, problem: Problem, traces: Sequence[Trace], *, to_end: bool = False, start: Prompt | None = None, **how: Any
+) -> list[Trace | None]:
     """Each trace with one more step, in order; one that has ended as it is; None where its step failed or the budget refused it.
 
     to_end: the step goes to the end of the answer (a rollout)
+    start:  the prompt before the answer, if not the task's
     how:    settings of `Run.generate`
 
     A step that is the last one allowed goes to the end too. An empty step ends its trace. Raises what generating raises
@@ -84,11 +88,11 @@ async def grow(run: Run, problem: Problem, traces: Sequence[Trace], *, to_end: b
         settings = {} if ends else _one_step(run, rule)
         for at in places:
             found[at] = None
-        start = run.prompt(problem)
+        before = start or run.prompt(problem)
         texts = [traces[at].text for at in places]
         # Samples of one prompt are asked for as such: a backend may share its computation.
         shared = len(set(texts)) == 1
-        prompts = start.continued(texts[0]) if shared else [start.continued(text) for text in texts]
+        prompts = before.continued(texts[0]) if shared else [before.continued(text) for text in texts]
         for sample in await run.generate(prompts, len(places), **{**settings, **how}):
             at = places[sample.key.index]
             found[at] = _grown(problem, traces[at], sample, rule, whole=ends)

@@ -93,9 +93,9 @@ class World:
         if last == prompts.SCORED:
             return Reply(f"Score: {10 if self._approves(stated(turns[-2]) == gold, chance) else 3}/10", 0.9)
         if last == prompts.REFINE:
-            right = chance.random() < (self.keeps if stated(turns[-4]) == gold else self.mends)
-            wrong = next((answer for answer in self.odds[name].answers if answer != gold), None)
-            return self.say(gold if right else wrong, gold, chance)
+            return self._refined(turns[-4], name, chance)
+        if last.startswith(prompts.IMPROVE.partition("{score}")[0]):
+            return self._refined(turns[-2], name, chance)
         if (pick := self._pick(last, gold, chance)) is not None:
             return Reply(f"Choice: {pick}", 0.9)
         if script:
@@ -107,6 +107,12 @@ class World:
                 break
             drawn -= probability
         return self.say(answer, gold, chance)
+
+    def _refined(self, draft: str, name: str, chance: random.Random) -> Reply:
+        gold = self.odds[name].gold
+        right = chance.random() < (self.keeps if stated(draft) == gold else self.mends)
+        wrong = next((answer for answer in self.odds[name].answers if answer != gold), None)
+        return self.say(gold if right else wrong, gold, chance)
 
     def verdicts(self, prompt: Prompt) -> dict[str, float]:
         """Log-probabilities of what a verifying model may say first about an answer so far; none in a world without steps."""
