@@ -159,3 +159,30 @@ def test_a_pool_answers_strategies_and_budgets_of_every_kind(outthink: Outthink)
     assert first["completion_tokens"] == 8 * 10, "all decode ten tokens a second until the shortest, of ten, has ended"
     hasty = said("2.5 s", "majority", "--param", "n=8")
     assert hasty["samples"] == 2, "two of the eight had ended by then"
+
+
+def test_curves_of_a_pool_are_asked_without_a_strategy(outthink: Outthink) -> None:
+    rows = [row(f"p{at}", index, "4" if index % 3 else "5") for at in range(4) for index in range(8)]
+    pool = written("a.parquet", *rows)
+    said = outthink("pool", "curves", pool, "--samples", "1,8")
+    assert said.code == 0, said.err
+    assert "one run (95%)" in said.out
+    points = outthink("pool", "curves", pool, "--json").document["points"]
+    assert {point["n"] for point in points} == {1, 2, 4, 8}
+    assert next(each["accuracy"] for each in points if (each["selector"], each["n"]) == ("majority", 8)) == 1
+    for words, why in (
+        (("--samples", "9"), "between 1 and 8"),
+        (("--samples", "x"), "no number"),
+        (("--scores", "gold"), "gold"),
+    ):
+        refused = outthink("pool", "curves", pool, *words)
+        assert refused.code == 2
+        assert why in refused.err
+
+
+def test_a_description_says_what_was_not_recorded_and_that_there_are_texts(outthink: Outthink) -> None:
+    bare = {**row("q", 0), "text": None, "completion_tokens": None}
+    found = outthink("pool", "describe", written("a.parquet", bare), "--json").document
+    assert found["completion_tokens"] is None
+    assert "text" not in found["columns"]
+    assert "text" in outthink("pool", "describe", written("b.parquet", row("p", 0)), "--json").document["columns"]

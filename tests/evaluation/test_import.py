@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from outthink.core.errors import BadInput
@@ -234,3 +235,18 @@ async def test_a_licence_must_be_stated(tmp_path: Path) -> None:
     source = lines(tmp_path / "a.jsonl", {"problem": "p", "model": "m"})
     with pytest.raises(BadInput, match="licence"):
         await import_pool(source, tmp_path / "pool.parquet", metadata={})
+
+
+async def test_a_verifier_that_did_not_say_is_null(tmp_path: Path) -> None:
+    row = {"problem_id": "p", "answer": "4", "correct": True, "model": "m", "step_scores": [0.5, float("nan"), None]}
+    pl.DataFrame([row]).write_parquet(tmp_path / "a.parquet")
+    pool = await pool_of(tmp_path / "a.parquet")
+    assert pool.frame["step_scores"].to_list() == [[0.5, None, None]]
+
+
+async def test_a_value_that_is_refused_is_shown_in_short(tmp_path: Path) -> None:
+    row = {"problem_id": "p", "answer": "4", "correct": True, "model": "m", "token_logprobs": [float("nan")] * 1000}
+    pl.DataFrame([row]).write_parquet(tmp_path / "a.parquet")
+    with pytest.raises(BadInput, match="column 'token_logprobs'") as refused:
+        await pool_of(tmp_path / "a.parquet")
+    assert len(str(refused.value)) < 300

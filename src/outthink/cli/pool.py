@@ -16,7 +16,7 @@ _POOL = click.Path(dir_okay=False)
 
 @click.group()
 def pool() -> None:
-    """Recorded samples: describe, check, merge, filter, import, export."""
+    """Recorded samples: describe, ask, check, merge, filter, import, export."""
 
 
 @pool.command()
@@ -33,6 +33,31 @@ def describe(output: Output, pool: str) -> None:
     if holds_texts(pool):
         stated["columns"].append("text")
     output.show(stated, described(found.name, stated))
+
+
+@pool.command()
+@click.argument("pool", type=_POOL)
+@click.option("--samples", "ns", metavar="N,N,...", help="Numbers of samples; default: 1, 2, 4 ... as many as were recorded.")
+@click.option("--model", help="Of a pool with several models.")
+@click.option("--weights", metavar="COLUMN", help="Weigh votes by this column; default: score, where it was recorded.")
+@click.option("--scores", metavar="COLUMN", help="Choose the best by this column; default: score, where it was recorded.")
+@click.option("--seed", default=0, show_default=True)
+@as_json
+@click.pass_obj
+def curves(output: Output, /, pool: str, **given: Any) -> None:
+    """Say what votes, scores and a perfect chooser give at every number of samples, with what one run may show.
+
+    Any other strategy is asked by `outthink eval --pool`.
+    """
+    from outthink.evaluation.curves import curves as made
+    from outthink.evaluation.pool import Pool
+
+    found = Pool.read(pool, texts=False)
+    found = found.of(given["model"]) if given["model"] is not None else found
+    score = "score" if found.frame["score"].count() else None
+    ns = [_count(part) for part in given["ns"].split(",")] if given["ns"] else None
+    measured = made(found, ns, weights=given["weights"] or score, scores=given["scores"] or score, seed=given["seed"])
+    output.show({"name": measured.name, "problems": measured.problems, "points": measured.to_polars().to_dicts()}, str(measured))
 
 
 @pool.command()
@@ -160,3 +185,9 @@ def export(output: Output, pool: str, to: str, columns: str | None) -> None:
     output.show({"file": to, "samples": found.frame.height}, "")
     if not output.as_json:
         note(f"{to}: {found.frame.height} samples")
+
+
+def _count(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise BadInput(f"{text.strip()!r} is no number of samples", where="--samples")
+    return int(text)

@@ -1,6 +1,8 @@
 """Two-level resamples of recorded samples: problems first, then an ordered subset of each one's samples, shared by all n.
 
-They say how far a run of n samples on as many problems may fall from its expectation: other problems, other samples.
+They say what one run of n samples on as many problems may show: other problems, other samples. How good a selector is on average
+over runs is known better: that is the mean of each problem's expectation, whose doubt is in the problems alone, since every
+problem brings samples of its own.
 
 Every draw has an order of its own, yet few are drawn: one bank of random orders serves all problems, each after a random
 renaming of its samples. An order after an independent uniform renaming is uniform, and any two such are independent, so
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 from outthink.core.errors import BadInput
 from outthink.evaluation.estimators import Floats, best_curve, pass_at_k
-from outthink.evaluation.intervals import Interval, wilson
+from outthink.evaluation.intervals import Interval, accuracy, difference, wilson
 from outthink.evaluation.prefixes import ORACLE, Orders, credit_of_prefixes
 from outthink.evaluation.problem_samples import ProblemSamples
 
@@ -33,34 +35,51 @@ class Resampled:
 
     ns:       numbers of samples, ascending
     problems: how many problems a resample draws, with replacement
-    values:   by selector, (J,) mean credit over problems: exact for the best score and the oracle, and for votes over all orders
-              that were drawn, about as many per problem as there are resamples
+    expected: by selector, (J, P) each problem's expected credit: exact for the best score and the oracle, and for votes over all
+              orders that were drawn, about as many per problem as there are resamples
     means:    by selector, (J, R) mean credit of each resample
     """
 
     ns: tuple[int, ...]
     problems: int
-    values: Mapping[str, Floats]
+    expected: Mapping[str, Floats] = field(repr=False)
     means: Mapping[str, Floats] = field(repr=False)
 
+    @property
+    def values(self) -> dict[str, Floats]:
+        """By selector, (J,) mean credit over problems."""
+        return {name: credit.mean(axis=1) for name, credit in self.expected.items()}
+
+    def accuracy(self, selector: str, n: int) -> Interval:
+        """Expected credit, with its 95% interval over problems: how good it is, on average over runs."""
+        return accuracy(np.clip(self._of(selector, n), 0.0, 1.0))
+
+    def gain(self, first: tuple[str, int], second: tuple[str, int]) -> Interval:
+        """Expected credit of one (selector, n) minus another's, paired by problem."""
+        return difference(*(np.clip(self._of(*each), 0.0, 1.0) for each in (first, second)))
+
     def interval(self, selector: str, n: int) -> Interval:
-        """Mean credit with its 95% interval: Wilson's of that many trials where no resample differs, so it's never empty."""
+        """Mean credit, with the 95% interval of what one run may show: Wilson's of that many trials where no resample differs, so
+        it's never empty."""
         value, means = self._at(selector, n)
         if float(np.ptp(means)) == 0.0:
             return Interval(value, *wilson(value * self.problems, self.problems))
         return self._spread(value, means, 0.0)
 
     def difference(self, first: tuple[str, int], second: tuple[str, int]) -> Interval:
-        """Credit of one (selector, n) minus another's, paired by resample."""
+        """Credit of one (selector, n) minus another's in one run, paired by resample: the same problems and samples."""
         (value, means), (other, others) = self._at(*first), self._at(*second)
         return self._spread(value - other, means - others, -1.0)
 
-    def _at(self, selector: str, n: int) -> tuple[float, Floats]:
+    def _of(self, selector: str, n: int) -> Floats:
         if selector not in self.means or n not in self.ns:
             known = f"{', '.join(self.means)} at {', '.join(map(str, self.ns))}"
             raise BadInput(f"there is no {selector!r} at {n}; there is {known}", where="resampling")
-        at = self.ns.index(n)
-        return min(max(float(self.values[selector][at]), 0.0), 1.0), self.means[selector][at]
+        return np.asarray(self.expected[selector][self.ns.index(n)])
+
+    def _at(self, selector: str, n: int) -> tuple[float, Floats]:
+        value = float(self._of(selector, n).mean())
+        return min(max(value, 0.0), 1.0), self.means[selector][self.ns.index(n)]
 
     def _spread(self, value: float, means: Floats, least: float) -> Interval:
         """Quantiles, widened because a resample of P problems spreads sqrt((P - 1) / P) of what P problems do."""
@@ -92,7 +111,7 @@ def resample(
     weighted, scored = (all(has) for has in zip(*((p.weights is not None, p.scores is not None) for p in problems), strict=True))
     names = ["majority", *(["weighted_majority"] if weighted else []), *(["best_of_n"] if scored else []), ORACLE]
     rng = np.random.default_rng(seed)
-    values, sums = np.zeros((len(names), len(ordered))), []
+    expected, sums = np.zeros((len(names), len(ordered), len(problems))), []
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         for size in [_BLOCK] * (resamples // _BLOCK) + [resamples % _BLOCK] * (resamples % _BLOCK > 0):
             drawn = rng.multinomial(len(problems), np.full(len(problems), 1 / len(problems)), size=size)
@@ -104,27 +123,27 @@ def resample(
             ]
             parts = list(pool.map(lambda job: _summed(*job), jobs))
             sums.append(np.sum([part for part, _ in parts], axis=0))
-            values += np.sum([mean for _, mean in parts], axis=0) * (size / resamples / len(problems))
+            expected += np.concatenate([mean for _, mean in parts], axis=2) * (size / resamples)
     means = np.concatenate(sums, axis=2) / len(problems)
-    values[names.index(ORACLE)] = _coverage(problems, ordered)
+    expected[names.index(ORACLE)] = _coverage(problems, ordered)
     if scored:
-        values[names.index("best_of_n")] = _best(problems, ordered)
-    return Resampled(ordered, len(problems), dict(zip(names, values, strict=True)), dict(zip(names, means, strict=True)))
+        expected[names.index("best_of_n")] = _best(problems, ordered)
+    return Resampled(ordered, len(problems), dict(zip(names, expected, strict=True)), dict(zip(names, means, strict=True)))
 
 
 def _coverage(problems: Sequence[ProblemSamples], ns: Sequence[int]) -> Floats:
-    """(J,) mean pass@n, exactly."""
+    """(J, P) pass@n, exactly."""
     samples, right = [each.n for each in problems], [int(each.right.sum()) for each in problems]
-    return np.asarray([pass_at_k(samples, right, n).mean() for n in ns])
+    return np.asarray([pass_at_k(samples, right, n) for n in ns])
 
 
 def _best(problems: Sequence[ProblemSamples], ns: Sequence[int]) -> Floats:
-    """(J,) mean best-of-n, exactly."""
-    found = np.zeros(len(ns))
+    """(J, P) best-of-n, exactly."""
+    found = []
     for each in problems:
         assert each.scores is not None
-        found += best_curve(np.where(each.classes < 0, np.nan, each.scores), each.right, ns)
-    return found / len(problems)
+        found.append(best_curve(np.where(each.classes < 0, np.nan, each.scores), each.right, ns))
+    return np.stack(found, axis=1)
 
 
 def _bank(rng: np.random.Generator, sizes: set[int], ns: Sequence[int], orders: int) -> dict[int, Orders]:
@@ -144,16 +163,16 @@ def _summed(
     ns: Sequence[int],
     names: Sequence[str],
 ) -> tuple[Floats, Floats]:
-    """Summed credit of some problems in each resample, (S, J, R), and their summed mean credit, (S, J).
+    """Summed credit of some problems in each resample, (S, J, R), and the mean credit of each, (S, J, P).
 
     drawn: (R, P) how often a resample draws each problem; every draw takes the next order of the bank
     """
     shape = len(names), len(ns)
-    total, mean = np.zeros((*shape, len(drawn))), np.zeros(shape)
-    for samples, times in zip(problems, drawn.T, strict=True):
+    total, mean = np.zeros((*shape, len(drawn))), np.zeros((*shape, len(problems)))
+    for at, (samples, times) in enumerate(zip(problems, drawn.T, strict=True)):
         credit = credit_of_prefixes(samples, bank[samples.n], ns, names)
         upto = np.zeros((*shape, credit.shape[2] + 1))
         np.cumsum(credit, axis=2, out=upto[:, :, 1:])
-        mean += upto[:, :, -1] / credit.shape[2]
+        mean[:, :, at] = upto[:, :, -1] / credit.shape[2]
         total += np.diff(upto[:, :, np.concatenate([[0], times.cumsum()])], axis=2)
     return total, mean
