@@ -14,7 +14,7 @@ import pytest
 import outthink
 from outthink import catalogue
 from outthink.core.capability import Needs
-from outthink.core.errors import BadInput, JournalDamaged, UnknownName
+from outthink.core.errors import BadInput, JournalDamaged, MissingRole, UnknownName
 from outthink.core.selection import Result
 from outthink.gateway.config import Records
 from outthink.gateway.redaction import Redaction
@@ -70,10 +70,11 @@ def cases() -> list[Any]:
 @pytest.mark.parametrize(("name", "verifier"), cases())
 def test_every_strategy_can_be_told_from_its_journal(name: str, verifier: str | None, tmp_path: Path) -> None:
     strategy = catalogue.strategy(name)
-    if strategy.roles - {"judge", "verifier"}:
-        pytest.skip(f"it needs roles that a toy world has no models for: {sorted(strategy.roles)}")
     budget = "12 samples" if "n" in strategy.parameters else "60 samples"
-    result = recorded(tmp_path / "run.db", name, verifier=verifier, budget=budget)
+    try:
+        result = recorded(tmp_path / "run.db", name, verifier=verifier, budget=budget)
+    except MissingRole as error:
+        pytest.skip(f"a toy world has no model for it: {error}")
     agrees(shown(tmp_path / "run.db"), result)
 
 
@@ -160,7 +161,7 @@ def test_a_budget_says_what_is_left_and_why_it_stopped(tmp_path: Path) -> None:
     recorded(tmp_path / "run.db", "adaptive_consistency", budget="3 samples, 10k tokens, 60s")
     found = shown(tmp_path / "run.db")
     assert found["state"] == "budget"
-    assert "3 samples" in found["reason"]
+    assert found["reason"] == "the problem budget of samples is spent: 3 of 3 used"
     spent = {each["dimension"]: (each["spent"], each["limit"]) for each in found["budget"]}
     assert spent["samples"] == (3, 3)
     assert spent["tokens"] == (found["usage"]["prompt_tokens"] + found["usage"]["completion_tokens"], 10_000)
@@ -196,7 +197,7 @@ def test_an_evaluation_has_many_runs(tmp_path: Path) -> None:
         strategies=["majority", "best_of_n"], replicates=2, journal=tmp_path / "eval.db",
     )  # fmt: skip
     runs = listed(tmp_path / "eval.db")
-    assert runs["total"] == len(runs["runs"]) > 4
+    assert runs["total"] == len(runs["runs"]) == 4 + 2 * (not catalogue.strategy("best_of_n").curve)
     for run in runs["runs"]:
         found = shown(tmp_path / "eval.db", run=run["name"])
         assert found["notes"] == []
@@ -219,11 +220,10 @@ def changed(journal: Path, name: str, value: object) -> None:
     [
         ("strategy", "nobody's", "not installed"),
         ("strategy", None, "doesn't name the strategy"),
-        ("strategy", "best_of_n", "can't be replayed"),
+        ("strategy", "best_of_n", "goes another way"),
         ("parameters", {"m": 3}, "can't be replayed"),
-        ("parameters", {"n": 3}, "chooses another answer|can't be replayed"),
         ("budget", "a lot", "can't be replayed"),
-        ("problems", ["other", "another one"], "can't be replayed"),
+        ("problems", ["other", "another one"], "goes another way"),
     ],
 )
 def test_what_cant_be_replayed_is_shown_as_recorded(name: str, value: object, why: str, tmp_path: Path) -> None:
@@ -232,7 +232,7 @@ def test_what_cant_be_replayed_is_shown_as_recorded(name: str, value: object, wh
     found = shown(tmp_path / "run.db")
     assert pytest.raises(AssertionError, agrees, found, result)
     (note,) = found["notes"]
-    assert any(each in note for each in why.split("|"))
+    assert why in note
     assert (found["answer"], found["state"], len(found["samples"])) == (result.answer, "finished", 8)
     assert not any(sample["extracted"] for sample in found["samples"])
 
@@ -242,6 +242,8 @@ def test_a_redacted_record_still_tells_who_voted_for_what(kind: str, tmp_path: P
     recorded(tmp_path / "run.db", "weighted_majority", parameters={"n": 12})
     before = shown(tmp_path / "run.db")
     redaction = Redaction(Records(texts=kind, redact=(r"gold|step\d+",)))
+    with closing(sqlite3.connect(tmp_path / "run.db")) as db:
+        db.execute("PRAGMA journal_mode=DELETE")
     (tmp_path / "kept.db").write_bytes(redaction.applied((tmp_path / "run.db").read_bytes()))
     found = shown(tmp_path / "kept.db")
     assert found["notes"] == []
@@ -271,7 +273,7 @@ def test_long_texts_and_many_samples_are_cut_and_counted(tmp_path: Path) -> None
 def test_numbers_that_json_has_no_word_for_are_none(tmp_path: Path) -> None:
     recorded(tmp_path / "run.db", "weighted_majority", parameters={"n": 6})
     with closing(sqlite3.connect(tmp_path / "run.db")) as db:
-        db.execute("UPDATE samples SET summary = '{\"mean\": NaN, \"lowest\": -Infinity}'")
+        db.execute('UPDATE samples SET summary = \'{"mean": NaN, "lowest": -Infinity}\'')
         db.commit()
     assert all(each["summary"] == {"mean": None, "lowest": None} for each in shown(tmp_path / "run.db")["samples"])
 

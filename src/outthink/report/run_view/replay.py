@@ -14,24 +14,25 @@ from outthink import catalogue, tasks
 from outthink.core.backend import Completion, Request
 from outthink.core.budget import NOTHING, Budget, Prices, Usage
 from outthink.core.capability import Capabilities
-from outthink.core.errors import Cut, OutthinkError
+from outthink.core.errors import Cut, JournalMismatch, OutthinkError
 from outthink.core.key import Key
 from outthink.core.operation import Generate, Invoke, Next, Operation, Score
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
 from outthink.core.sampling import Sampling
-from outthink.core.selection import Offer, Selection
+from outthink.core.selection import Offer, Selection, Stop
 from outthink.core.step import Steps
 from outthink.core.strategy import Strategy
 from outthink.core.task import Task
 from outthink.report.run_view.reading import Found, Setting
 from outthink.runtime.clock import run_virtually
 from outthink.runtime.endpoint import Endpoint
+from outthink.runtime.history import History
 from outthink.runtime.interpreter import Interpreter
 from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
 from outthink.runtime.recorded import Recorded
-from outthink.runtime.rows import Outcome
+from outthink.runtime.rows import Outcome, Row
 from outthink.runtime.spec import Bindings, RunSpec
 from outthink.runtime.streams import Stream
 
@@ -69,6 +70,9 @@ class Story:
     why_not: str = ""
 
 
+_OTHER_WAY = "replayed, the strategy goes another way than it did: its code or its settings have changed since"
+
+
 def replay(found: Found, what: Setting) -> Story:
     """The run's story; what can't be replayed has a `why_not`. Not to be called where an event loop runs: use a thread."""
     if what.strategy is None:
@@ -80,11 +84,15 @@ def replay(found: Found, what: Setting) -> Story:
     try:
         strategy = catalogue.strategy(what.strategy)
         story.reason = run_virtually(_replayed(_spec(found, what, strategy), strategy, found, story))
+    except JournalMismatch:
+        return Story(why_not=_OTHER_WAY)
     except OutthinkError as error:
         return Story(why_not=f"it can't be replayed with this version of Outthink: {error}")
-    if found.state is not None and (story.selection.answer if story.selection else None) != found.answer:
-        return Story(why_not="the strategy's code changed since: replayed, it chooses another answer than the recorded one")
-    return story
+    ended = found.state not in (None, Stop.CANCELLED)
+    reached = {step.place for step in story.steps}
+    missed = any(at[:2] not in reached for at in found.recorded.samples if all(part >= 0 for part in at[0]))
+    answer = story.selection.answer if story.selection is not None else None
+    return Story(why_not=_OTHER_WAY) if ended and (missed or answer != found.answer) else story
 
 
 async def _replayed(spec: RunSpec, strategy: Strategy, found: Found, story: Story) -> str:
@@ -121,7 +129,6 @@ class _Replay(Interpreter):
         self._story, self._texts = story, dict[str, list[Key]]()
         self._steps: dict[Place, Step] = {}
         header, ledger = found.header, Ledger()
-        self._redacted = header.get("texts") not in (None, "keep")  # then no digest of a text holds any more
         named = header.get("sampling")
         bindings = Bindings(
             task=_task(header.get("task"), spec.problem),
@@ -131,11 +138,13 @@ class _Replay(Interpreter):
         )
         journal = _Recorded(found.recorded)
         super().__init__(spec, strategy, bindings, ledger=ledger, journal=journal, around=Scope("dataset", Budget()))
+        self.history = _Believed(journal, self.name)
+        self.history.redacted = header.get("texts") not in (None, "keep")
         # A verifier that made calls left their samples inside its Score, whose path ends below 0.
         self.scoring_calls = any(path and path[-1] < 0 for path, _, _ in found.recorded.samples)
 
     async def _perform(self, operation: Operation) -> Any:
-        if isinstance(operation, Next) and self.recorded_outcome(operation) is None:
+        if isinstance(operation, Next) and self.history.outcome(operation) is None:
             raise Unrecorded("the journal goes no further")
         return await super()._perform(operation)
 
@@ -145,9 +154,7 @@ class _Replay(Interpreter):
         self._story.steps.append(step)
         if isinstance(operation, Generate):
             step.n = operation.n
-            for row in self.recorded_samples(key):
-                row.digest = operation.digest()  # prompts may need a task that isn't here; answers and scores tell a difference
-        elif self.recorded_outcome(operation) is None:
+        elif self.history.outcome(operation) is None:
             raise Unrecorded("the journal goes no further")
         outcome = await super().carry_out(operation, stream)
         step.done = True
@@ -171,18 +178,29 @@ class _Replay(Interpreter):
 
     async def _score(self, operation: Score) -> list[float | None]:
         """What the verifier once said, without stepping it: it may not be installed here."""
-        found = self.recorded_outcome(operation)
+        found = self.history.outcome(operation)
         assert found is not None  # `carry_out` looked
         usage = Usage(**found.value["usage"])
         self.books.deliver((*operation.key.path, -1 - operation.key.seq), usage if usage != NOTHING else NOTHING)
         scores: list[float | None] = found.value["scores"]
         return scores
 
-    def recorded_outcome(self, operation: Operation) -> Outcome | None:
-        """The recorded outcome; that a stream was left is believed whatever its prompt was."""
-        if (isinstance(operation, Generate) or self._redacted) and self._recorded is not None:
-            return self._recorded.outcomes.get((operation.key.path, operation.key.seq))
-        return super().recorded_outcome(operation)
+
+class _Believed(History):
+    """A history that is believed whatever the prompts were: they may need a task that isn't here.
+
+    Answers and scores tell a difference. redacted: no digest of a text holds any more
+    """
+
+    redacted = False
+
+    def samples(self, key: Key, digest: str) -> list[Row]:
+        return self.before.of(key.path, key.seq) if self.before is not None else []
+
+    def outcome(self, operation: Operation) -> Outcome | None:
+        if (isinstance(operation, Generate) or self.redacted) and self.before is not None:
+            return self.before.outcomes.get((operation.key.path, operation.key.seq))
+        return super().outcome(operation)
 
 
 class _Recorded(Journal):
