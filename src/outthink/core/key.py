@@ -49,6 +49,10 @@ def seed_of(seed: int, key: Key | str) -> int:
     return 1 + hashed(seed, key) % ((1 << SEED_BITS) - 1)
 
 
-def rng_of(seed: int, key: Key) -> random.Random:
+Chance = random.Random
+"""What `Run.rng` gives: strategies and parts take it, and make none."""
+
+
+def rng_of(seed: int, key: Key) -> Chance:
     """A random number generator that is a pure function of its arguments."""
     return random.Random(hashed(seed, key, "rng"))

@@ -9,8 +9,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from random import Random
 
+from outthink.core.key import Chance
 from outthink.core.sample import Sample
 from outthink.parts.beliefs import Belief, mixed
 
@@ -62,11 +62,11 @@ def add(parent: Tried, sample: Sample, score: float, belief: Callable[[], Belief
     return child
 
 
-Choose = Callable[[Tried, Random], Tried | None]
+Choose = Callable[[Tried, Chance], Tried | None]
 """The child to go on with, or None: a new one."""
 
 
-def aggregated(node: Tried, chance: Random) -> Tried | None:
+def aggregated(node: Tried, chance: Chance) -> Tried | None:
     """Variant A: a new child against going on by one draw each; then a draw per child."""
     if node.fresh.draw(chance) >= node.deeper.draw(chance):
         return None
@@ -74,7 +74,7 @@ def aggregated(node: Tried, chance: Random) -> Tried | None:
     return node.children[draws.index(max(draws))]
 
 
-def modelled(node: Tried, chance: Random) -> Tried | None:
+def modelled(node: Tried, chance: Chance) -> Tried | None:
     """Variant M: a draw per child's subtree and one for a child never seen, from one mixed model; stale ones are passed over."""
     groups = [child.scores() for child in node.children]
     draws, fresh = mixed(groups, chance)
@@ -91,7 +91,7 @@ def _stale(scores: Sequence[float]) -> bool:
     return len(scores) >= SAME_LEAST and most >= SAME_SHARE * len(scores)
 
 
-def next_parent(root: Tried, choose: Choose, chance: Random) -> Tried:
+def next_parent(root: Tried, choose: Choose, chance: Chance) -> Tried:
     """The node under which the next answer goes: down from the root until a new child is chosen; a leaf always gets one."""
     node = root
     while node.children and (child := choose(node, chance)) is not None:
@@ -100,7 +100,7 @@ def next_parent(root: Tried, choose: Choose, chance: Random) -> Tried:
 
 
 def next_role(
-    roles: Sequence[str], told: Sequence[tuple[str, float]], policy: str, belief: Callable[[], Belief], chance: Random
+    roles: Sequence[str], told: Sequence[tuple[str, float]], policy: str, belief: Callable[[], Belief], chance: Chance
 ) -> str:
     """Which of several models answers next, from all scores that each has had: "thompson", or "ucb" (untried ones first)."""
     if len(roles) == 1:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from random import Random
 from typing import Protocol, Self
 
 from outthink.core.errors import BadInput
+from outthink.core.key import Chance
 
 
 class Belief(Protocol):
@@ -21,7 +21,7 @@ class Belief(Protocol):
         """The belief after one more score."""
         ...
 
-    def draw(self, chance: Random) -> float:
+    def draw(self, chance: Chance) -> float:
         """A draw of the mean score."""
         ...
 
@@ -42,7 +42,7 @@ class Gaussian:
         spread = self.nu * self.variance + self.kappa * (score - self.mean) ** 2 / kappa
         return Gaussian(mean, kappa, nu, spread / nu)
 
-    def draw(self, chance: Random) -> float:
+    def draw(self, chance: Chance) -> float:
         """sigma^2 from its inverse gamma, then the mean."""
         variance = self.nu * self.variance / 2 / max(chance.gammavariate(self.nu / 2, 1.0), 1e-300)
         return chance.gauss(self.mean, math.sqrt(variance / self.kappa))
@@ -63,7 +63,7 @@ class Beta:
             )
         return replace(self, good=self.good + score, bad=self.bad + 1 - score)
 
-    def draw(self, chance: Random) -> float:
+    def draw(self, chance: Chance) -> float:
         """A mean in [0, 1]."""
         return chance.betavariate(self.good, self.bad)
 
@@ -74,7 +74,7 @@ _CELLS = 16
 """Grid points per standard deviation, at the middle of equal shares of its prior: the rest is exact."""
 
 
-def mixed(groups: Sequence[Sequence[float]], chance: Random) -> tuple[list[float], float]:
+def mixed(groups: Sequence[Sequence[float]], chance: Chance) -> tuple[list[float], float]:
     """One posterior-predictive draw of the next score of each group, and of a group never seen (AB-MCTS-M, arXiv:2503.04412).
 
     score = a_j + sigma_y e, a_j = mu + sigma_a e_j; mu ~ N(0.5, 0.2), sigma_a ~ |N(0, 0.2)|, sigma_y ~ |N(0, 0.3)|. The paper

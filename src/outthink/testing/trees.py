@@ -76,7 +76,7 @@ class TreeWorld(World):
     def reply(self, prompt: Prompt, chance: random.Random, script: Sequence[str | None] = ()) -> Reply:
         """The rest of an answer from where the prompt's prefix ends; whatever else is asked as in every world."""
         turns = [message.content for message in prompt.messages] or [prompt.text or ""]
-        name = next((name for name in self.trees if turns[-1] == f"Toy problem {name}: which word?"), None)
+        name = next((name for name in self.trees if turns[-1].startswith(f"Toy problem {name}: which word?")), None)
         if name is None:
             return super().reply(prompt, chance, script)
         whole, _, begun = prompt.prefix.rpartition(BOUNDARY)

@@ -20,6 +20,7 @@ from outthink.core.problem import Problem
 from outthink.core.selection import Result
 from outthink.core.strategy import Strategy
 from outthink.core.verifier import Verifier
+from outthink.retrieval.bank import Bank
 from outthink.runtime.batch import Retry
 from outthink.runtime.clock import run_virtually
 from outthink.runtime.journal import Journal
@@ -58,6 +59,9 @@ SCORES = {"gold": 0.9, "lead": 0.6, "tin": 0.2}
 
 UNEVEN = Pace(spread=0.9)
 """Replies take so different times that they arrive out of order."""
+
+ROLES = {"retriever": Bank([("Toy problem other: which word?", "Then left\n\nThe answer is gold.")])}
+"""What strategies are given to invoke."""
 
 N = 4
 
@@ -160,6 +164,7 @@ def trial(
             backend,
             task=world.task,
             verifier=scorer,
+            roles={role: ROLES[role] for role in case.strategy.roles if role in ROLES},
             sampling={"max_tokens": max_tokens},
             concurrency=concurrency,
             journal=journal,
