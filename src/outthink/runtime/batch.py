@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from outthink.core.backend import Identity
 from outthink.core.budget import Usage
@@ -40,30 +39,32 @@ class Retry:
         return min(self.longest, self.base * 2.0 ** (attempt - 1)) * share
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What all requests of one operation share.
+class Order(Protocol):
+    """The operation that requests belong to, as an endpoint knows it.
 
-    digest:      of the operation
-    scope:       whose budget pays
-    arrived:     called with a sample's final row
-    spent:       called with the usage of each attempt as it is settled
-    sent:        called with (first sample, most prompt tokens, most completion tokens, most usd) as an attempt leaves
-    failed:      called with the first sample and the error of an attempt that failed; whether it may be repeated
-    stream:      that is fed with pieces as they arrive, or None
-    doomed:      why what was not sent yet need not be, or None
+    digest: of the operation;  scope: whose budget pays
+    stream: that is fed with pieces as they arrive, or None
     """
 
-    run: str
     operation: Generate
     digest: str
     scope: Scope
-    arrived: Callable[[Row], None]
-    spent: Callable[[Usage], None]
-    sent: Callable[[int, int, int, float | None], None]
-    failed: Callable[[int, BackendError], bool] = lambda index, error: True
-    stream: Stream | None = None
-    doomed: Callable[[], BackendError | None] = lambda: None
+    stream: Stream | None
+
+    def sent(self, first: int, prompt: int, completion: int, usd: float | None) -> None:
+        """An attempt at this sample, and at those that share its request, leaves; the most tokens and usd that it can take."""
+
+    def spent(self, usage: Usage) -> None:
+        """An attempt was settled."""
+
+    def failed(self, first: int, error: BackendError) -> bool:
+        """An attempt failed; returns whether it may be repeated."""
+
+    def arrived(self, row: Row) -> None:
+        """A row of one of the samples."""
+
+    def doomed(self) -> BackendError | None:
+        """Why what was not sent yet need not be, or None."""
 
 
 @dataclass(slots=True)

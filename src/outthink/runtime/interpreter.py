@@ -11,14 +11,12 @@ import math
 from collections.abc import Coroutine
 from typing import Any
 
-from outthink.core.budget import NOTHING, Usage
 from outthink.core.coroutine import end, foreign
 from outthink.core.errors import (
     BudgetCut,
     Cancelled,
     Cut,
     InternalError,
-    JournalMismatch,
     OutthinkError,
     Permanent,
     RunError,
@@ -33,15 +31,18 @@ from outthink.core.sample import Failure, Sample
 from outthink.core.sampling import Sampling
 from outthink.core.selection import Result, Selection, Stop
 from outthink.core.strategy import Strategy
+from outthink.runtime.arrivals import Generated
 from outthink.runtime.books import Books
-from outthink.runtime.generation import Generated, Generation
+from outthink.runtime.endpoint import Endpoint
+from outthink.runtime.generation import Generation
+from outthink.runtime.history import History
 from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
 from outthink.runtime.listening import Listener
 from outthink.runtime.places import Places, Taken
 from outthink.runtime.races import Races
 from outthink.runtime.roles import answer_invoke
-from outthink.runtime.rows import Outcome, Row, clean
+from outthink.runtime.rows import clean
 from outthink.runtime.spec import Bindings, RunSpec
 from outthink.runtime.streams import Stream
 
@@ -62,14 +63,14 @@ class Interpreter:
         listener: Listener | None = None,
     ) -> None:
         self.spec, self.strategy, self.bindings = spec, strategy, bindings
-        self.journal, self._keep_samples, self.listener = journal, keep_samples, listener
+        self.listener, self._keep_samples = listener, keep_samples
+        self.who = f"strategy {strategy.name}"
         self.name, self.seed, self.ordinal = clean(spec.name), spec.seed, spec.ordinal
         self.problem = spec.problem
         self.logprobs = bindings.logprob_need()
         self.scoring_calls = any(verifier.roles for verifier in bindings.verifiers.values())
-        self._recorded = journal.recorded(self.name)
-        self._lost = dict(self._recorded.sent) if self._recorded is not None else {}
-        self.books = Books(spec.budget, around, ledger, self._recorded)
+        self.history = History(journal, self.name)
+        self.books = Books(spec.budget, around, ledger, self.history.before)
         if listener is not None:
             self.books.heard = listener.offered
         self.races = Races(self)
@@ -88,13 +89,13 @@ class Interpreter:
         that would refuse everything (a bad key) are raised: the journal can be resumed when that is mended.
         Being cancelled frees everything that the run had under way and leaves its journal resumable.
         """
-        self.journal.begin(self.name, lambda: self.books.wall_seconds)
+        self.history.begin(lambda: self.books.wall_seconds)
         stop, reason, selection = Stop.FINISHED, "", None
         try:
             body = self.strategy.start(Run(self), self.problem.without_gold(), self.spec.parameters)
             selection = await self.drive(body)
             if not isinstance(selection, Selection):
-                raise InternalError(f"strategy {self.strategy.name} returned {type(selection).__name__}, not a Selection")
+                raise InternalError(f"{self.who} returned {type(selection).__name__}, not a Selection")
             if selection.answer is None:
                 reason = "no sample holds a valid answer"
         except BudgetCut as cut:
@@ -109,14 +110,14 @@ class Interpreter:
             stop, reason, selection = Stop.FAILED, str(error), self._best()
         except Exception as error:  # noqa: BLE001  # a third party's strategy may raise anything: only its own run fails
             stop, selection = Stop.FAILED, self._best()
-            reason = f"strategy {self.strategy.name} raised {type(error).__name__}: {error}"
+            reason = f"{self.who} raised {type(error).__name__}: {error}"
         except BaseException:
             await self.races.leave_all(record=False)
-            self.journal.end(self.name, Stop.CANCELLED, None)
+            self.history.end(Stop.CANCELLED, None)
             raise
         await self.races.leave_all(record=True)
         answer = selection.answer if selection is not None else None
-        self.journal.end(self.name, stop, answer)
+        self.history.end(stop, answer)
         return self._result(selection, stop, reason)
 
     async def drive(self, body: Coroutine[Any, Any, Any]) -> Any:
@@ -171,24 +172,24 @@ class Interpreter:
     async def _carry_out(self, operation: Generate | Score | Invoke, stream: Stream | None) -> Any:
         if isinstance(operation, Generate):
             return await Generation(self, operation, stream).carry_out()
-        digest, found = operation.digest(), self.recorded_outcome(operation)
+        digest, found = operation.digest(), self.history.outcome(operation)
         if isinstance(operation, Invoke):
             value = found.value if found is not None else await answer_invoke(self, operation)
             if found is None:
-                self.journal.add_outcome(self.name, operation.key, "invoke", digest, value)
+                self.history.add_outcome(operation.key, "invoke", digest, value)
             return value
         # On a resume the verifier is stepped again, so that the books stay right, but what it once said is what counts.
         scores = await self._score(operation)
         if found is None:
             used, keys = self.books.spent(_inside(operation.key)), [str(sample.key) for sample in operation.samples]
             value = {"role": operation.role, "samples": keys, "scores": scores, "usage": used.fields()}
-            self.journal.add_outcome(self.name, operation.key, "score", digest, value)
+            self.history.add_outcome(operation.key, "score", digest, value)
             return scores
         return found.value["scores"]
 
     async def _score(self, operation: Score) -> list[float | None]:
         """Step the verifier like a strategy: its own operations are charged and journalled one by one."""
-        verifier = self.bindings.verifier(operation.role, f"strategy {self.strategy.name}")
+        verifier = self.bindings.verifier(operation.role, self.who)
         try:
             scores = await self.drive(verifier.score(Run(self, _inside(operation.key)), operation.problem, operation.samples))
             numbers = [None if score is None else float(score) for score in scores]
@@ -203,7 +204,7 @@ class Interpreter:
 
     def deliver(self, path: tuple[int, ...], outcome: Any) -> Any:
         """Commit, enter what an outcome cost into the books, and hand it over; raises where too little arrived."""
-        self.journal.flush()
+        self.history.commit()
         if not isinstance(outcome, Generated):
             return outcome
         samples = outcome.samples
@@ -228,9 +229,13 @@ class Interpreter:
         """The settings of a generating role."""
         return self.bindings.sampling.get(role) or Sampling()
 
+    def endpoint(self, role: str) -> Endpoint:
+        """What a generating role is bound to. Raises MissingRole."""
+        return self.bindings.endpoint(role, self.who)
+
     def thinking(self, role: str) -> tuple[str, str] | None:
         """The marks of a generating role's thinking block."""
-        return self.bindings.endpoint(role, f"strategy {self.strategy.name}").backend.capabilities.thinking
+        return self.endpoint(role).backend.capabilities.thinking
 
     def memory(self, path: tuple[int, ...], name: str) -> dict[str, float | None]:
         """What a verifier remembers in the run (or child) whose samples it scores."""
@@ -240,27 +245,6 @@ class Interpreter:
     def places(self, operation: Generate) -> Places:
         """New places among the samples of this run."""
         return Places(operation, self._taken)
-
-    @property
-    def resumed(self) -> bool:
-        """Whether the journal knew this run before."""
-        return self._recorded is not None
-
-    def recorded_samples(self, key: Key) -> list[Row]:
-        """What the journal holds of a Generate, in order."""
-        return self._recorded.of(key.path, key.seq) if self._recorded is not None else []
-
-    def recorded_outcome(self, operation: Operation) -> Outcome | None:
-        """What the journal holds of an operation that is no sample. Raises JournalMismatch where it holds another one's."""
-        key = operation.key
-        found = self._recorded.outcomes.get((key.path, key.seq)) if self._recorded is not None else None
-        if found is not None and found.digest != operation.digest():
-            raise JournalMismatch(f"the journal's {key} was another operation: code changed; take a new journal", field="code")
-        return found
-
-    def lost_before(self, key: Key, index: int) -> Usage:
-        """What attempts cost, or may have cost, that were sent before a crash and have no outcome; told once, charged already."""
-        return sum((row.usage for row in self._lost.pop((key.path, key.seq, index), [])), NOTHING)
 
     def _best(self) -> Selection | None:
         return self.books.offers[-1].selection if self.books.offers else None

@@ -10,17 +10,28 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from outthink.core.errors import Cut, InternalError, JournalMismatch, OutthinkError
 from outthink.core.key import Key
-from outthink.core.operation import Cancel, Event, EventKind, Generate, Handle, Next, Start
+from outthink.core.operation import Cancel, Event, EventKind, Generate, Handle, Invoke, Next, Score, Start
 from outthink.core.sample import Finish, Sample, Samples
-from outthink.runtime.generation import Generated
+from outthink.runtime.arrivals import Generated
+from outthink.runtime.books import Books
+from outthink.runtime.history import History
+from outthink.runtime.places import Places
 from outthink.runtime.streams import Stream
 
-if TYPE_CHECKING:
-    from outthink.runtime.interpreter import Interpreter
+
+class Racer(Protocol):
+    """What is known here of the run."""
+
+    books: Books
+    history: History
+
+    def places(self, operation: Generate) -> Places: ...
+    async def carry_out(self, operation: Generate | Score | Invoke, stream: Stream) -> Any: ...
+    def deliver(self, path: tuple[int, ...], outcome: Any) -> Any: ...
 
 
 class Races:
@@ -29,7 +40,7 @@ class Races:
     raced: two or more competed for being told first, so the run may end otherwise next time
     """
 
-    def __init__(self, run: Interpreter) -> None:
+    def __init__(self, run: Racer) -> None:
         self.run = run
         self.raced = False
         self._streams: dict[Key, Stream] = {}
@@ -41,10 +52,12 @@ class Races:
         if operation.key in self._streams:
             raise InternalError(f"{operation.key} was started twice")
         begun = operation.operation
-        found = self.run.recorded_outcome(begun)
+        found = self.run.history.outcome(begun)
         stream = Stream(operation, self._woken, was_left=found is not None and found.kind == "left")
         self._streams[operation.key] = stream
         if isinstance(begun, Generate):
+            if self.run.history.before is not None:
+                self.run.history.samples(begun.key, stream.digest())  # refused here: one that is left isn't asked what it met
             stream.places = self.run.places(begun)
         if isinstance(begun, Generate) or not stream.was_left:
             stream.task = asyncio.create_task(self._carry_out(stream))
@@ -56,7 +69,7 @@ class Races:
         if not streams:
             raise InternalError(f"{operation.key} waits for nothing: its handles ended or were never started")
         self.raced = self.raced or len(streams) > 1
-        found = self.run.recorded_outcome(operation)
+        found = self.run.history.outcome(operation)
         if found is not None:
             return await self._again(streams, found.value)
         live = [stream for stream in streams if not stream.was_left]
@@ -71,7 +84,7 @@ class Races:
         value: dict[str, Any] = {"handle": str(event.handle.key), "kind": event.kind}
         if event.kind is EventKind.PARTIAL:
             value |= {"text": event.value.text, "tokens": event.value.tokens}
-        self.run.journal.add_outcome(self.run.name, operation.key, "event", operation.digest(), value)
+        self.run.history.add_outcome(operation.key, "event", operation.digest(), value)
         return self._delivered(stream, event)
 
     async def cancel(self, operation: Cancel) -> Event:
@@ -128,10 +141,10 @@ class Races:
     async def _leave(self, stream: Stream) -> Event:
         """End a stream for good, and note that it was left: a resume doesn't pay for the rest of it."""
         key, operation = stream.handle.key, stream.start.operation
-        if self.run.resumed:
+        if self.run.history.before is not None:
             await asyncio.sleep(0)  # what the journal holds of it comes first
         if stream.final is None and not stream.was_left:
-            self.run.journal.add_outcome(self.run.name, key, "left", operation.digest(), None)
+            self.run.history.add_outcome(key, "left", operation.digest(), None)
         await stream.leave()
         self._streams.pop(key, None)
         sample = stream.left_sample

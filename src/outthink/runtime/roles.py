@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import inspect
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from outthink.core.errors import BadInput, Lost, MissingRole, OracleRefused, OutthinkError
 from outthink.core.operation import Invoke
+from outthink.core.problem import Problem
+from outthink.runtime.books import Books
 from outthink.runtime.clock import real_time
 from outthink.runtime.rows import clean
-
-if TYPE_CHECKING:
-    from outthink.runtime.interpreter import Interpreter
+from outthink.runtime.spec import Bindings
 
 
-async def answer_invoke(run: Interpreter, operation: Invoke) -> Any:
+class Invoker(Protocol):
+    """What is known here of the run. `who` names the strategy in messages."""
+
+    who: str
+    problem: Problem
+    bindings: Bindings
+    books: Books
+
+
+async def answer_invoke(run: Invoker, operation: Invoke) -> Any:
     """The JSON that a role's method gives.
 
     Raises MissingRole, OracleRefused, BadInput for a method that isn't there, Lost where a user's role failed, and BudgetCut
@@ -41,7 +50,7 @@ async def answer_invoke(run: Interpreter, operation: Invoke) -> Any:
                 return await task.grade(run.problem, payload["answers"])
     role = run.bindings.others.get(operation.role)
     if role is None:
-        raise MissingRole(f"strategy {run.strategy.name}", operation.role)
+        raise MissingRole(run.who, operation.role)
     method = getattr(role, operation.method, None)
     if operation.method.startswith("_") or not inspect.iscoroutinefunction(method):
         raise BadInput(f"has no async method {operation.method!r}", where=f"role {operation.role}")

@@ -16,8 +16,8 @@ from outthink.core.capability import Capabilities
 from outthink.core.errors import Cut
 from outthink.core.operation import Event, EventKind, Generate, Handle, Partial, Start
 from outthink.core.sample import Finish, Sample
-from outthink.runtime.places import Places
 from outthink.runtime.listening import Listener
+from outthink.runtime.places import Places
 from outthink.runtime.rows import clean
 
 LEAVING_SECONDS = 1.0
@@ -53,6 +53,10 @@ class Stream:
     def watched(self) -> bool:
         """Whether partial samples were asked for."""
         return self.start.every is not None or self.start.rule is not None
+
+    def digest(self) -> str:
+        """Of what was asked for; what is watched on the way is part of it, since it decides what is left."""
+        return self.start.digest() if self.watched else self.start.operation.digest()
 
     @property
     def left(self) -> bool:
