@@ -230,7 +230,8 @@ def test_what_cant_be_replayed_is_shown_as_recorded(name: str, value: object, wh
     result = recorded(tmp_path / "run.db", "majority", parameters={"n": 8})
     changed(tmp_path / "run.db", name, value)
     found = shown(tmp_path / "run.db")
-    assert pytest.raises(AssertionError, agrees, found, result)
+    with pytest.raises(AssertionError):
+        agrees(found, result)
     (note,) = found["notes"]
     assert why in note
     assert (found["answer"], found["state"], len(found["samples"])) == (result.answer, "finished", 8)
