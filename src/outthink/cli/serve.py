@@ -32,12 +32,14 @@ def serve(output: Output, /, **given: Any) -> int:
 
 async def _served(given: dict[str, Any]) -> None:
     from outthink.gateway.gateway import Gateway, opened
+    from outthink.gateway.page import add_page
     from outthink.gateway.server import serve
     from outthink.runtime.ledger import Ledger
 
     ledger = Ledger()
     async with opened(given["model"], ledger=ledger, strategy=given["strategy"] or "single") as models:
         gateway = Gateway(models, ledger=ledger)
+        add_page(gateway)
         await serve(
             gateway, host=given["host"] or "127.0.0.1", port=given["port"] if given["port"] is not None else 8000, told=_tell
         )

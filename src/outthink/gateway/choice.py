@@ -1,4 +1,4 @@
-"""Which strategy a request asks for, and how that is spelt in one line: `majority:16`, `best_of_n:8,quorum=4`, `majority:20k tokens`.
+"""How a strategy is spelt in one line: `majority:16`, `best_of_n:8,quorum=4`, `majority:20k tokens`.
 
 Only the spelling lives here; where it may stand in a request, and other systems' spellings, are `choosing`'s and `aliases`'.
 """
@@ -25,14 +25,16 @@ _SETTING = re.compile(r"([A-Za-z_][A-Za-z0-9_-]*)=(.*)", re.DOTALL)
 class Choice:
     """A strategy and how much it may do; what is None or empty is left to others to say.
 
-    n:      samples: the strategy's parameter `n` where it has one, else a budget of so many samples
-    budget: further limits
+    n:        samples: the strategy's parameter `n` where it has one, else a budget of so many samples
+    budget:   further limits
+    verifier: what scores its samples; "" is the model's own
     """
 
     strategy: Strategy | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     n: int | None = None
     budget: Budget | None = None
+    verifier: str = ""
 
 
 def read_choice(text: str, where: str = "strategy") -> Choice:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from outthink.core.backend import Backend
 from outthink.core.errors import BadInput, UnknownName
 from outthink.gateway.model import Model
 from outthink.gateway.refusal import Refusal
@@ -93,24 +96,18 @@ def new_id(prefix: str) -> str:
 
 
 @asynccontextmanager
-async def opened(models: Sequence[str], *, ledger: Ledger, **settings: object) -> AsyncIterator[list[Model]]:
-    """Models from what `outthink serve --model` takes, one for each, under the name that their backend has; closed at the end."""
+async def opened(models: Sequence[str | Path | Backend], *, ledger: Ledger, **settings: Any) -> AsyncIterator[list[Model]]:
+    """Models as `outthink serve --model` takes them, open until the end, each under the name that its server has for it.
+
+    settings: further fields of each `Model`. Raises UsageError, BackendError.
+    """
     made: list[Model] = []
-    endpoints: list[Endpoint] = []
-    try:
+    async with AsyncExitStack() as stack:
         for text in models:
             endpoint = Endpoint(backend_of(text), ledger, lasting=False)
-            endpoints.append(endpoint)
+            stack.push_async_callback(endpoint.backend.close)
             await endpoint.open()
-            name = endpoint.backend.name.rpartition("#")[2] or endpoint.backend.name
-            made.append(
-                Model(
-                    name.rpartition(":")[2] if "#" not in endpoint.backend.name else name,
-                    {"generator": endpoint, "judge": endpoint},
-                    **settings,
-                )
-            )  # type: ignore[arg-type]  # fields of a Model
+            name = endpoint.backend.name
+            short = name.rpartition("#")[2] if "#" in name else name.rpartition(":")[2]
+            made.append(Model(short or name, {"generator": endpoint, "judge": endpoint}, created=int(time.time()), **settings))
         yield made
-    finally:
-        for endpoint in endpoints:
-            await endpoint.backend.close()

@@ -105,7 +105,10 @@ class Admission(Protocol):
     """Whether and when a request may begin."""
 
     def place(self, asked: Asked) -> AbstractAsyncContextManager[None]:
-        """A place among the requests under way, held while its run goes on. Entering may wait; raises Refusal(429, retry_after=...)."""
+        """A place among the requests under way, held while its run goes on. Entering may wait.
+
+        Raises Refusal(429, retry_after=...).
+        """
         ...
 
 

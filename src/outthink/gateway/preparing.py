@@ -1,0 +1,141 @@
+"""From a body's fields to a job: the part of reading a request that all protocols share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from outthink import tasks
+from outthink.core.errors import BadInput
+from outthink.core.prompt import Prompt
+from outthink.gateway.body import Fields
+from outthink.gateway.choosing import Chosen, Place, choose
+from outthink.gateway.conversation import Conversation
+from outthink.gateway.gateway import Gateway
+from outthink.gateway.messages import problem_of
+from outthink.gateway.runs import Job, bindings, each
+from outthink.gateway.seams import Asked, Caller
+from outthink.gateway.settings import counts_tokens, settings_of
+from outthink.runtime.spec import Bindings
+
+MOST_CHOICES = 128
+LEAST_SEED, MOST_SEED = -(1 << 63), (1 << 63) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request before it was understood.
+
+    id:      its own, for logs and headers
+    began:   when its last byte was read, in seconds of the process's clock
+    created: the same in seconds since 1970
+    """
+
+    gateway: Gateway
+    caller: Caller
+    place: Place
+    id: str
+    began: float
+    created: int
+    trace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A job that may run, and what its answer's writer wants to know."""
+
+    job: Job
+    bound: Bindings
+    chosen: Chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a request says about the form of its answers.
+
+    prompt:  makes the prompt from the fields that go to the server as they are
+    tools, must_call, is_json: see `Conversation`
+    """
+
+    protocol: str
+    prompt: Callable[[Mapping[str, Any]], Prompt]
+    tools: bool = False
+    must_call: bool = False
+    is_json: bool = False
+
+
+def prepared(arrival: Arrival, fields: Fields, chosen: Chosen, form: Form, *, stream: bool) -> Ready:
+    """Decide the rest: sampling, seeds, how many answers. Whatever is left in the fields goes to the server as it is.
+
+    Raises Refusal, UsageError; nothing is spent.
+    """
+    strategy, parameters = chosen.choice.strategy, dict(chosen.parameters)
+    assert strategy is not None
+    single = strategy.name == "single"
+    wanted = fields.whole("n", 1, MOST_CHOICES) or 1
+    if single and wanted > 1:
+        strategy, parameters = each, {"n": wanted}
+    elif chosen.samples is not None and wanted > chosen.samples:
+        raise BadInput(f"{wanted} answers are asked for, and the strategy draws {chosen.samples} samples", where="n")
+    seed = fields.whole("seed", LEAST_SEED, MOST_SEED)
+    limits = [chosen.budget.limits(), *(scope.budget.limits() for scope in arrival.caller.scope.chain)]
+    context = chosen.model.generator.backend.capabilities.context
+    settings = settings_of(
+        fields,
+        chosen.model.sampling,
+        single=single,
+        bounded=any(counts_tokens(each_limit) for each_limit in limits),
+        max_tokens=min(chosen.model.max_tokens, context // 2) if context else chosen.model.max_tokens,
+    )
+    extra = {**fields.left, **dict.fromkeys(settings.left_open)}
+    if single and wanted == 1 and seed is not None:
+        extra["seed"] = seed
+    prompt = form.prompt(extra)
+    asked = Asked(
+        id=arrival.id,
+        protocol=form.protocol,
+        caller=arrival.caller,
+        model=chosen.model,
+        strategy=strategy,
+        parameters=parameters,
+        budget=chosen.budget,
+        prompt=prompt,
+        sampling=settings.sampling,
+        task=chosen.task,
+        verifier=chosen.verifier,
+        seed=seed or 0,
+        name=arrival.id if seed is None else "seeded",
+        choices=wanted,
+        stream=stream,
+        record=chosen.record,
+        trace=arrival.trace,
+    )
+    task = tasks.load(chosen.task) if chosen.task and chosen.task != "conversation" else None
+    conversation = Conversation(prompt, task, tools=form.tools, must_call=form.must_call, is_json=form.is_json)
+    job = Job(asked, problem_of(prompt), conversation)
+    return Ready(job, bindings(job), chosen)
+
+
+def begun(arrival: Arrival, fields: Fields) -> Chosen:
+    """The model and the strategy of a request."""
+    return choose(arrival.gateway, arrival.caller, arrival.place, fields)
+
+
+def note_of(ready: Ready, outcome: Any) -> dict[str, Any]:
+    """What a reply says about the run, beside OpenAI's own fields."""
+    result, selection = outcome.result, outcome.result.selection
+    found: dict[str, Any] = {
+        "strategy": result.strategy if ready.job.asked.strategy is not each else "single",
+        "parameters": dict(ready.job.asked.parameters),
+        "request_id": ready.job.asked.id,
+        "stop": str(result.stop),
+        "seconds": round(result.wall_seconds, 6),
+    }
+    if result.reason:
+        found["reason"] = result.reason
+    if selection is not None and selection.answer is not None:
+        found |= {"answer": selection.answer, "confidence": selection.confidence, "tie": selection.tie}
+        if len(selection.votes) > 1 or result.usage.samples > 1:
+            found["votes"] = dict(list(selection.votes.items())[:MOST_CHOICES])
+    return found
