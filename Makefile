@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := embedded,math,evaluate,fast,serve,otel,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-short pool test test-model lint format check docs bench clean
+.PHONY: help install demo demo-short pool pool-picture test test-model lint format check docs tiny bench clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -39,6 +39,11 @@ pool: $(STAMP)  ## record the project's own pool with the embedded model; resuma
 		--licence "Apache-2.0"
 	@$(BIN)/outthink pool validate $(POOLS)/arithmetic.parquet
 
+pool-picture: $(STAMP)  ## draw docs/images/pool.png from that pool (about five minutes)
+	@$(BIN)/outthink eval --pool $(POOLS)/arithmetic.parquet --budgets "1,2,4,8,16,32 samples" --replicates 4 \
+		--strategies majority,self_certainty,rpc,deepconf,adaptive_consistency,early_stopping_consistency --report build/pool
+	@cp build/pool/plot.png docs/images/pool.png
+
 test: $(STAMP)  ## every test that needs no model file
 	$(BIN)/python -m pytest -q -n $(JOBS) -m "not model"
 
@@ -62,6 +67,14 @@ docs: $(STAMP)  ## write the generated parts of docs/ again
 	sed -i.old -e '/^| strategy |/,$$d' docs/strategies.md && cat docs/.strategies >> docs/strategies.md && \
 	rm docs/.strategies docs/strategies.md.old
 	@$(BIN)/python -m outthink.gateway.config.reference docs/gateway-operation.md
+
+MINUTES ?= 72
+
+tiny: $(STAMP)  ## train the tiny reasoner and its verifiers from scratch in build/tiny; resumable (about 75 minutes)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
+	@$(BIN)/python -m train.tiny --minutes $(MINUTES) --folder build/tiny
+	@$(BIN)/python -m train.tiny.check --folder build/tiny
+	@$(BIN)/python -m train.tiny.measure --folder build/tiny
 
 bench: $(STAMP)  ## the figures of the README and the closing notes
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
