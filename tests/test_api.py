@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -35,3 +36,40 @@ def test_a_strategy_needs_a_name_and_a_docstring() -> None:
         outthink.strategy(bare)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="an async function with a docstring"):
         outthink.strategy("bare")(bare)
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"seed": "x"}, "seed: is 'x' and must be a whole number"),
+        ({"seed": 1.5}, "seed: is 1.5"),
+        ({"seed": True}, "seed: is True"),
+        ({"sampling": "hot"}, "sampling: is 'hot' and must be values by name"),
+        ({"sampling": {1: 2}}, "sampling: is {1: 2}"),
+        ({"sampling": {"temperature": "hot"}}, "temperature is 'hot' and must be a number"),
+        ({"parameters": "n=3"}, "parameters: is 'n=3'"),
+        ({"parameters": {1: 1}}, "parameters: is {1: 1}"),
+        ({"parameters": {"quorum": 1.5}}, "majority.quorum: 1.5 must be a whole number"),
+        ({"parameters": {"quorum": None}}, "majority.quorum: None must be a whole number"),
+        ({"strategy": "adaptive_consistency", "parameters": {"threshold": "x"}}, "'x' must be a number or None"),
+        ({"concurrency": "x"}, "concurrency: is 'x'"),
+        ({"retry": 5}, "retry: is 5 and must be made by Retry"),
+        ({"prices": 5}, "prices: is 5 and must be made by Prices"),
+        ({"roles": 5}, "roles: is 5"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_name(settings: dict[str, Any], why: str) -> None:
+    model = SimulatedBackend(WORLD)
+    with pytest.raises(BadInput, match=re.escape(why)):
+        outthink.solve(WORLD.problems[0], **{"model": model, "task": WORLD.task, "budget": 2, **settings})
+    assert model.calls == 0
+
+
+@pytest.mark.parametrize(
+    "settings", [{"replicates": "x"}, {"replicates": 0}, {"parameters": [1]}, {"parameters": {"majority": 5}}, {"seed": None}]
+)
+def test_an_evaluation_refuses_them_too(settings: dict[str, Any]) -> None:
+    model = SimulatedBackend(WORLD)
+    with pytest.raises(BadInput):
+        outthink.evaluate(WORLD.problems, model=model, task=WORLD.task, **settings)
+    assert model.calls == 0

@@ -13,6 +13,7 @@ from outthink import catalogue
 from outthink.core.backend import Backend
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput, OracleRefused
+from outthink.core.given import by_name, whole
 from outthink.core.problem import Problem
 from outthink.core.selection import Result
 from outthink.core.strategy import Strategy
@@ -52,7 +53,7 @@ async def solve_async(
     if session.get("oracle"):
         raise OracleRefused("`solve` never looks at gold answers; `evaluate` does")
     asked, found, limit = Problem.of(problem), catalogue.strategy(strategy), Budget.of(budget)
-    chosen = dict(parameters or {})
+    chosen = dict(by_name("parameters", parameters))
     if (not limit.limits() and chosen.get("n", 0) is None) or (
         "n" in found.parameters and "n" not in chosen and not limit.limits()
     ):
@@ -106,12 +107,16 @@ async def evaluate_async(
     loaded = load(problems)
     found = [catalogue.strategy(each) for each in _listed(strategies)]
     limits = [Budget.of(budget) for budget in _listed(budgets)]
-    if not found or not limits or replicates < 1:
-        raise BadInput("give at least one strategy, one budget and one replicate", where="evaluate")
+    whole("replicates", replicates, 1)
+    if not found or not limits:
+        raise BadInput("give at least one strategy and one budget", where="evaluate")
     for what, named in (("strategy", [each.name for each in found]), ("budget", [str(limit) for limit in limits])):
         if twice := [name for name in dict.fromkeys(named) if named.count(name) > 1]:
             raise BadInput(f"the {what} {twice[0]!r} is given twice", where="evaluate")
-    given = {name.replace("-", "_"): dict(values) for name, values in (parameters or {}).items()}
+    given = {
+        name.replace("-", "_"): dict(by_name(f"parameters of {name}", values))
+        for name, values in by_name("parameters", parameters).items()
+    }
     plans = [(each, plan) for each in found for plan in run_budgets(limits, curve=each.curve)]
     header = {
         "kind": "evaluate",

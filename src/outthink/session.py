@@ -17,7 +17,7 @@ from typing import Any, Self
 from outthink import catalogue, tasks
 from outthink.core.backend import Backend
 from outthink.core.budget import Budget, Prices
-from outthink.core.errors import BadInput
+from outthink.core.given import by_name, instance, whole
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.sampling import Sampling
@@ -83,8 +83,13 @@ class Session:
         notes: Mapping[str, Any] | None = None,
         seed: int = 0,
     ) -> None:
-        if concurrency is not None and concurrency < 1:
-            raise BadInput(f"is {concurrency} and must be at least 1", where="concurrency")
+        if concurrency is not None:
+            whole("concurrency", concurrency, 1)
+        whole("seed", seed)
+        roles, sampling = by_name("roles", roles), by_name("sampling", sampling)
+        for name, value, kind in (("retry", retry, Retry), ("prices", prices, Prices), ("steps", steps, Steps)):
+            instance(name, value, kind, f"made by {kind.__name__}(...)")
+        instance("logprobs", logprobs, LogprobNeed, "made by LogprobNeed(...)")
         self.task = tasks.load(task)
         self.seed = seed
         self._ledger = Ledger()
@@ -100,7 +105,7 @@ class Session:
         self._others: dict[str, Any] = {}
         # One model may play several roles: it is opened once and has one limiter.
         shared: dict[object, Endpoint] = {_identity(model): generator}
-        for role, bound in (roles or {}).items():
+        for role, bound in roles.items():
             if isinstance(bound, (str, Path, Backend)):
                 if (named := _identity(bound)) not in shared:
                     shared[named] = Endpoint(backend_of(bound), self._ledger, retry=retry)
@@ -115,7 +120,7 @@ class Session:
             endpoints=self._endpoints,
             verifiers=verifiers,
             others=self._others,
-            sampling={"generator": settings.but(**(sampling or {}))},
+            sampling={"generator": settings.but(**sampling)},
             steps=steps,
             logprobs=logprobs,
             oracle=oracle,

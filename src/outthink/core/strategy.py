@@ -11,6 +11,7 @@ from typing import Any
 
 from outthink.core.capability import Needs, Roles
 from outthink.core.errors import BadInput, UnknownName
+from outthink.core.given import fits, in_words
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
@@ -59,12 +60,14 @@ class Strategy:
         for name, value in given.items():
             if name not in known:
                 raise UnknownName(f"parameter of {self.name}", name, known)
-            default = known[name]
+            default, annotation = known[name], _annotations(self.body)[name]
+            if name == "n" and value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise BadInput(f"{value!r} must be a whole number, 1 or more, or None to fill the budget", where=f"{self.name}.n")
+            if value is not default and not fits(annotation, value):
+                raise BadInput(f"{value!r} must be {in_words(annotation)}", where=f"{self.name}.{name}")
             number = (int, float) if isinstance(default, float) else type(default)
             if default is not None and value is not None and not isinstance(value, number):
                 raise BadInput(f"{value!r} must be of the same kind as its default {default!r}", where=f"{self.name}.{name}")
-            if name == "n" and value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise BadInput(f"{value!r} must be a whole number, 1 or more, or None to fill the budget", where=f"{self.name}.n")
         return {**known, **given}
 
     def asks(self, given: Mapping[str, Any]) -> Roles:
@@ -80,6 +83,14 @@ class Strategy:
 def _parameters(body: Body) -> Mapping[str, Any]:
     found = list(inspect.signature(body).parameters.values())[2:]
     return MappingProxyType({parameter.name: parameter.default for parameter in found})
+
+
+@cache
+def _annotations(body: Body) -> Mapping[str, str]:
+    """What each parameter is said to be; "" where nothing is said."""
+    found = list(inspect.signature(body).parameters.values())[2:]
+    said = {each.name: "" if each.annotation is each.empty else each.annotation for each in found}
+    return {name: each if isinstance(each, str) else inspect.formatannotation(each) for name, each in said.items()}
 
 
 def strategy(
