@@ -36,7 +36,12 @@ def model_options(command: Command) -> Command:
     options = [
         click.option("--task", default="math", show_default=True, help="A task's name, or package.module:object."),
         click.option("--verifier", help="What scores samples: a verifier's name, or package.module:object."),
-        click.option("--judge", help="The model that judges; default: the model itself."),
+        click.option(
+            "--verifier-setting", multiple=True, metavar="KEY=VALUE", help="Of the verifier, such as aggregate=min or top=10."
+        ),
+        click.option(
+            "--role", multiple=True, metavar="ROLE=MODEL", help="A further model, such as judge=URL#name or prm=tiny-verifier."
+        ),
         click.option("--sampling", multiple=True, metavar="KEY=VALUE", help="How the model is sampled, such as temperature=1."),
         click.option("--concurrency", type=int, help="Requests at once; default: what the server is found to take."),
         click.option("--timeout", type=float, help="Seconds after which one attempt counts as lost."),
@@ -55,13 +60,18 @@ def model_options(command: Command) -> Command:
 
 def session_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `outthink.session.Session` that `model_options` gathered. Raises BadInput, UnknownName."""
+    from outthink import catalogue
     from outthink.models import prices_of
     from outthink.runtime.batch import Retry
 
     made: dict[str, Any] = {name: given[name] for name in ("task", "verifier", "concurrency", "engine", "probed", "seed")}
+    if given["verifier_setting"]:
+        if made["verifier"] is None:
+            raise BadInput("there is no verifier to set; give --verifier", where="--verifier-setting")
+        made["verifier"] = catalogue.verifier(made["verifier"], **pairs(given["verifier_setting"], "--verifier-setting"))
     made["sampling"] = sampling(given["sampling"])
-    if given["judge"] is not None:
-        made["roles"] = {"judge": given["judge"]}
+    if given["role"]:
+        made["roles"] = {role: str(model) for role, model in pairs(given["role"], "--role").items()}
     if given["timeout"] is not None:
         if not given["timeout"] > 0:
             raise BadInput(f"is {given['timeout']:g} and must be above 0", where="--timeout")

@@ -25,6 +25,20 @@ Verdict: correct
 or
 Verdict: incorrect"""
 
+BEGINNING = """\
+Here are a problem and the beginning of a solution. Judge only what is written so far: is every step right, and does it lead to \
+the answer?
+
+Problem:
+{problem}
+
+The solution so far:
+{solution}
+
+Check the last step briefly. Then end with one line of its own that rates the solution so far from 0 (a mistake, or a dead end) \
+to 10 (right, and on its way), such as
+Score: 7/10"""
+
 FEEDBACK = """\
 Review your answer. Check each step; name the first mistake, say why it is one and how to mend it. Be specific and brief. \
 If there is nothing to mend, reply only: It is correct."""
@@ -50,6 +64,11 @@ _RIGHT = frozenset({"correct", "right", "yes"})
 def judge(problem: Problem, solution: str) -> Prompt:
     """Ask for a verdict on one solution."""
     return Prompt.chat(filled(JUDGE, problem=problem.text, solution=solution))
+
+
+def judge_beginning(problem: Problem, solution: str) -> Prompt:
+    """Ask for a rating of an unfinished solution."""
+    return Prompt.chat(filled(BEGINNING, problem=problem.text, solution=solution))
 
 
 def filled(template: str, **texts: str) -> str:

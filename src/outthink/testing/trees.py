@@ -97,6 +97,12 @@ class TreeWorld(World):
             begun = ""
         return Reply(BOUNDARY.join(steps), 0.8)
 
+    def rating(self, name: str, asked: str) -> int:
+        """Ten times the score of the node that the answer so far has reached; 0 where it left the tree."""
+        shown = asked.partition("The solution so far:\n")[2].partition("\n\nCheck the last step")[0]
+        node = self.node(name, shown)
+        return 0 if node is None or node.score is None else round(10 * node.score)
+
     def verdicts(self, prompt: Prompt) -> dict[str, float]:
         """Of "good", its node's score, and "bad"; none where the answer left the tree."""
         turns = [message.content for message in prompt.messages] or [prompt.text or ""]

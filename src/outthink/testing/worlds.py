@@ -86,6 +86,8 @@ class World:
         if name is None or name not in self.odds:
             raise BadInput("the prompt names no problem of this world", where="world")
         gold, last = self.odds[name].gold, turns[-1]
+        if last.startswith(prompts.BEGINNING.partition("\n")[0]):
+            return Reply(f"Score: {self.rating(name, last)}/10", 0.9)
         if last.startswith(prompts.JUDGE.partition("\n")[0]):
             return Reply(f"Verdict: {'correct' if self._approves(stated(last) == gold, chance) else 'incorrect'}", 0.9)
         if last == prompts.FEEDBACK:
@@ -113,6 +115,10 @@ class World:
         right = chance.random() < (self.keeps if stated(draft) == gold else self.mends)
         wrong = next((answer for answer in self.odds[name].answers if answer != gold), None)
         return self.say(gold if right else wrong, gold, chance)
+
+    def rating(self, name: str, asked: str) -> int:
+        """What a judge says of an answer so far, from 0 to 10; in a world without steps it can't tell."""
+        return 5
 
     def verdicts(self, prompt: Prompt) -> dict[str, float]:
         """Log-probabilities of what a verifying model may say first about an answer so far; none in a world without steps."""

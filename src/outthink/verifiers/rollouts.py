@@ -1,0 +1,46 @@
+"""Monte-Carlo value: how often answers finished from an answer so far come out right.
+
+Paper: "Math-Shepherd", arXiv:2312.08935, labels steps so. What is right, another verifier says: the task's own solver (the
+default; no gold answer is needed), or any that scores whole answers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from outthink.core.errors import BadInput, QuorumNotMet
+from outthink.core.problem import Problem
+from outthink.core.run import Run
+from outthink.core.verifier import Verifier
+from outthink.parts.process import Process
+from outthink.verifiers.solver import Solver
+
+
+class Rollouts(Process):
+    """Finishes each answer so far `n` times with the generator; the score is the mean of what `outcome` says of them.
+
+    Raises BadInput.
+    """
+
+    def __init__(self, n: int = 4, outcome: Verifier | None = None, aggregate: str = "last") -> None:
+        if n < 1:
+            raise BadInput(f"n is {n} and must be 1 or more", where="rollouts")
+        self._n, self._outcome = n, outcome or Solver()
+        super().__init__(f"rollouts(n={n}, outcome={self._outcome.name})", aggregate)
+        self.oracle, self.logprobs = self._outcome.oracle, self._outcome.logprobs
+        # The generator's calls are charged to the run: room must be left for them.
+        self.roles = frozenset({"generator", *self._outcome.roles})
+
+    async def judged(self, run: Run, problem: Problem, texts: Sequence[str]) -> list[float | None]:
+        """Means of the outcome's scores; None where no rollout arrived, or none has a score."""
+        start = run.prompt(problem)
+        try:
+            samples = await run.generate([start.continued(text) for text in texts for _ in range(self._n)])
+        except QuorumNotMet:
+            return [None] * len(texts)
+        scores: list[list[float]] = [[] for _ in texts]
+        for sample, score in zip(samples, await self._outcome.score(run, problem, samples), strict=True):
+            if score is not None:
+                scores[sample.key.index // self._n].append(score)
+        return [math.fsum(each) / len(each) if each else None for each in scores]
