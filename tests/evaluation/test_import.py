@@ -113,6 +113,43 @@ async def test_a_sample_log_of_lm_evaluation_harness(tmp_path: Path) -> None:
         await pool_of(log, options=Options(filter="other"))
 
 
+GSM8K_CHAT = """{"doc_id": 0, "doc": {"question": "Tom has 3 apples and buys 4 more. How many has he?", "answer": "He has 3+4 \
+= <<3+4=7>>7 apples.\\n#### 7"}, "target": "He has 3+4 = <<3+4=7>>7 apples.\\n#### 7", "arguments": {"gen_args_0": {"arg_0": \
+["[{\\"role\\": \\"user\\", \\"content\\": \\"Question: Tom has 3 apples and buys 4 more. How many has he?\\\\nAnswer:\\"}]"], \
+"arg_1": {"until": ["Question:", "</s>", "<|im_end|>"], "do_sample": false, "temperature": 0.0, "max_gen_toks": 256}}}, \
+"resps": [["He buys 4 and has 3, so 7.\\n#### 7"]], "filtered_resps": ["7"], "filter": "strict-match", "metrics": \
+["exact_match"], "doc_hash": "6ff2b0d1", "prompt_hash": "f00ba4", "target_hash": "0c1b2e", "exact_match": 1.0}
+"""
+"""One line as `--log_samples` writes it for gsm8k of a served model (`--apply_chat_template`): every response is text."""
+
+
+async def test_a_chat_of_lm_evaluation_harness(tmp_path: Path) -> None:
+    folder = tmp_path / "org__model"
+    folder.mkdir()
+    (folder / "results_2026-01-05T10-00-00.123456.json").write_text(
+        '{"results": {}, "model_source": "hf", "model_name": "org/model"}'
+    )
+    log = folder / "samples_gsm8k_2026-01-05T10-00-00.123456.jsonl"
+    log.write_text(GSM8K_CHAT)
+    pool = await pool_of(log)
+    assert pool.problems == (Problem("Tom has 3 apples and buys 4 more. How many has he?", id="0", gold="7"),)
+    assert (pool.models, pool.frame.select("answer", "correct").row(0)) == (("org/model",), ("7", True))
+    assert json.loads(pool.frame["sampling"][0]) == {
+        "temperature": 0.0, "max_tokens": 256, "stop": ["Question:", "</s>", "<|im_end|>"],
+    }  # fmt: skip
+    asked = json.loads(GSM8K_CHAT)
+    log.write_text(json.dumps({**asked, "doc": {"odd": True}}) + "\n")
+    assert (await pool_of(log)).problems[0].text == "Question: Tom has 3 apples and buys 4 more. How many has he?\nAnswer:"
+    choices = {
+        **asked,
+        "resps": [[["-3.5", "False"]], [["-1.5", "True"]]],
+        "filtered_resps": [["-3.5", "False"], ["-1.5", "True"]],
+    }
+    log.write_text(json.dumps(choices) + "\n")
+    with pytest.raises(BadInput, match="log-likelihoods of choices"):
+        await pool_of(log)
+
+
 async def test_the_metric_of_repeats_is_nobodys_grade(tmp_path: Path) -> None:
     log = lines(tmp_path / "samples_x.jsonl", lm_eval_line(3, "none", "3", 1.0, "it is 3", "it is 4"))
     pool = await pool_of(log, options=Options(model="m"))

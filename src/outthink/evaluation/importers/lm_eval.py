@@ -6,6 +6,7 @@ their grades are not known: give a task.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,11 +66,25 @@ def _common(row: Mapping[str, Any], model: str | None) -> Row:
 
 
 def _asked(arguments: Any) -> tuple[str | None, Mapping[str, Any]]:
-    """The prompt and the settings of the (first) request: `{"gen_args_0": {"arg_0": ..., "arg_1": ...}}` or `[[..., ...]]`."""
+    """The prompt and the settings of the (first) request: `{"gen_args_0": {"arg_0": ..., "arg_1": ...}}` or `[[..., ...]]`.
+
+    A chat is kept as the text of its messages, `["[{\"role\": ..., \"content\": ...}]"]`: its last turn is what was asked.
+    """
     first = next(iter(arguments.values()), None) if isinstance(arguments, dict) else arguments[0] if arguments else None
     values = [*first.values()] if isinstance(first, dict) else first if isinstance(first, list) else []
-    prompt = values[0] if values and isinstance(values[0], str) else None
+    prompt = values[0] if values else None
+    if isinstance(prompt, list) and len(prompt) == 1 and isinstance(prompt[0], str):
+        prompt = _last_turn(prompt[0])
+    prompt = prompt if isinstance(prompt, str) else None
     return prompt, values[1] if len(values) > 1 and isinstance(values[1], dict) else {}
+
+
+def _last_turn(chat: str) -> str:
+    try:
+        turns = json.loads(chat)
+        return str(turns[-1]["content"])
+    except (ValueError, TypeError, KeyError, IndexError):
+        return chat
 
 
 def _answers(row: Mapping[str, Any], count: int) -> list[Row]:
