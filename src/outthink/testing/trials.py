@@ -164,7 +164,7 @@ def trial(
             backend,
             task=world.task,
             verifier=scorer,
-            roles={role: ROLES[role] for role in case.strategy.roles if role in ROLES},
+            roles=ROLES,
             sampling={"max_tokens": max_tokens},
             concurrency=concurrency,
             journal=journal,
