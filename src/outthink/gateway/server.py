@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -59,7 +60,7 @@ async def listening(
 ) -> AsyncIterator[str]:
     """The gateway's base URL while it listens; leaving drains it."""
     server, opened = _server(gateway, drain_seconds), _socket(host, port)
-    task = asyncio.create_task(server._serve([opened]))
+    task = asyncio.create_task(server.serve([opened]))
     try:
         while not server.started:
             if task.done():
@@ -78,19 +79,30 @@ async def listening(
 def _server(gateway: Gateway, drain_seconds: float) -> uvicorn.Server:
     try:
         import uvicorn
+
+        from outthink.gateway.connections import Connection
     except ImportError:
         raise MissingExtra("the gateway", "serve") from None
-    return uvicorn.Server(
-        uvicorn.Config(
-            make_app(gateway),
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            server_header=False,
-            backlog=BACKLOG,
-            timeout_graceful_shutdown=max(1, round(drain_seconds)),
-        )
+
+    class Server(uvicorn.Server):
+        """Leaves signals to `serve`: a gateway may be a part of another program."""
+
+        def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]  # a generator there
+            return contextlib.nullcontext()
+
+    config = uvicorn.Config(
+        make_app(gateway),
+        http=Connection,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_graceful_shutdown=max(1, math.ceil(drain_seconds)),
     )
+    return Server(config)
 
 
 def _socket(host: str, port: int) -> socket.socket:
