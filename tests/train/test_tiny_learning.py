@@ -1,4 +1,4 @@
-"""Labels, sampling, training that resumes, and export: with torch, on a model that is smaller still. Nothing is trained for long."""
+"""Labels, sampling, the schedule, and export: with torch, on a model that is smaller still. Nothing is trained here."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from outthink.tasks.countdown import text_of, value  # noqa: E402
 from outthink.tasks.countdown_solver import replay  # noqa: E402
 from train.tiny import verifier  # noqa: E402
 from train.tiny.export import export  # noqa: E402
-from train.tiny.labels import UNLABELLED, walks  # noqa: E402
+from train.tiny.labels import UNLABELLED, estimated, walks  # noqa: E402
 from train.tiny.model import Model, Shape  # noqa: E402
 from train.tiny.rollout import sampled  # noqa: E402
 from train.tiny.training import Lesson, rate_at, save  # noqa: E402
@@ -86,3 +86,10 @@ def test_an_export_is_cut_and_computed_as_in_torch(model: Model, tmp_path: Path,
     assert drift.cuts == 0
     assert drift.tokens
     assert drift.largest < (0.3 if quantised else 1e-3)
+
+
+def test_monte_carlo_labels_are_shares_of_right_answers_with_the_same_beginning() -> None:
+    right = ("25/5=5,5 6 13", "13*5=65,6 65", "65-6=59")
+    wrong, other = (*right[:2], "65-6=58"), (right[0], "13+5=18,6 18", "18*6=59")
+    found = estimated((5, 6, 13, 25), 59, [right, wrong, other, right])
+    assert [example.labels for example in found] == [(0.5, 2 / 3, 1.0), (0.5, 2 / 3, 0.0), (0.5, 0.0, 0.0), (0.5, 2 / 3, 1.0)]

@@ -1,8 +1,8 @@
 """Labelled steps for the verifiers: the policy's own rollouts, and walks of known worth. Nothing here knows optimisers.
 
 An `Example` is a problem with a written answer, and a label in [0, 1] for every newline of the answer: the chance that what
-stands before it ends well. Exact labels come from the solver; Monte-Carlo labels are the share of completions by the policy
-that the checker accepts (Wang et al. 2023, Math-Shepherd, arXiv:2312.08935, with soft labels).
+stands before it ends well. Exact labels come from the solver; Monte-Carlo labels are the share of the policy's
+continuations that the checker accepts (Wang et al. 2023, Math-Shepherd, arXiv:2312.08935, with soft labels).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ LIMIT = 40
 """Most tokens of a rollout; an answer takes about 28."""
 BATCH = 384
 UNLABELLED = -1.0
-COMPLETIONS = 4
-"""Completions of each unfinished beginning, besides the rollout that it was cut from."""
+ROLLOUTS = 8
+"""Samples of each problem whose shares are the Monte-Carlo labels."""
 
 
 @dataclass(frozen=True)
@@ -58,42 +58,28 @@ def exact(numbers: Numbers, target: int, lines: Iterable[str]) -> Example:
 def rollouts(model: Model, seed: int, minutes: float, *, monte_carlo: bool) -> list[Example]:
     """Samples of the policy at temperature 1, with exact or Monte-Carlo labels, as many as the time allows."""
     chance, draws = random.Random(seed), torch.Generator().manual_seed(seed)
-    found: list[Example] = []
+    tries, found = ROLLOUTS if monte_carlo else 1, list[Example]()
     until = time.monotonic() + minutes * 60
     while time.monotonic() < until:
-        problems = [training_problem(chance) for _ in range(BATCH)]
-        lines = written(model, [f"{text_of(*problem)}\n" for problem in problems], draws)
-        examples = [exact(*problem, answer) for problem, answer in zip(problems, lines, strict=True)]
-        found += estimated(model, examples, draws) if monte_carlo else examples
+        problems = [training_problem(chance) for _ in range(BATCH // tries)]
+        prompts = [[BEGIN, *encode(f"{text_of(*problem)}\n")] for problem in problems for _ in range(tries)]
+        answers = sampled(model, prompts, LIMIT, chance=draws)
+        lines = [tuple(decode(answer).split("\n")[:-1]) for answer in answers]  # a line that was not ended is left out
+        for place, problem in enumerate(problems):
+            some = lines[place * tries : (place + 1) * tries]
+            found += estimated(*problem, some) if monte_carlo else [exact(*problem, answer) for answer in some]
     return found
 
 
-def written(model: Model, prompts: list[str], draws: torch.Generator) -> list[list[str]]:
-    """The lines that the policy writes after each prompt; one that it did not end is left out."""
-    answers = sampled(model, [[BEGIN, *encode(prompt)] for prompt in prompts], LIMIT, chance=draws)
-    return [decode(answer).split("\n")[:-1] for answer in answers]
-
-
-def estimated(model: Model, examples: list[Example], draws: torch.Generator) -> list[Example]:
-    """The same examples with Monte-Carlo labels; a finished answer has the checker's verdict."""
-    cut = [(example, place) for example in examples for place in range(1, len(example.numbers) - 1) if place < len(example.lines)]
-    share: dict[tuple[int, int], float] = {}
-    for start in range(0, len(cut), BATCH // COMPLETIONS):
-        some = cut[start : start + BATCH // COMPLETIONS]
-        prompts = [example.text(place) for example, place in some for _ in range(COMPLETIONS)]
-        ends = written(model, prompts, draws)
-        for at, (example, place) in enumerate(some):
-            tries = [example.lines[:place] + tuple(end) for end in ends[at * COMPLETIONS : (at + 1) * COMPLETIONS]]
-            solved = [replay(example.numbers, each) == (example.target,) for each in (*tries, example.lines)]
-            share[id(example), place] = sum(solved) / len(solved)
-
-    def label(example: Example, place: int) -> float:
-        solved = replay(example.numbers, example.lines[:place]) == (example.target,)
-        return share.get((id(example), place), float(solved))
-
-    return [
-        replace(example, labels=tuple(label(example, place + 1) for place in range(len(example.lines)))) for example in examples
-    ]
+def estimated(numbers: Numbers, target: int, answers: list[tuple[str, ...]]) -> list[Example]:
+    """Answers to one problem with Monte-Carlo labels: of all answers that begin with the same lines, the share that is right."""
+    outcomes: dict[tuple[str, ...], list[float]] = {}
+    for lines in answers:
+        right = float(replay(numbers, lines) == (target,))
+        for place in range(len(lines)):
+            outcomes.setdefault(lines[: place + 1], []).append(right)
+    share = {beginning: sum(found) / len(found) for beginning, found in outcomes.items()}
+    return [Example(numbers, target, lines, tuple(share[lines[: place + 1]] for place in range(len(lines)))) for lines in answers]
 
 
 def walks(chance: random.Random, *, monte_carlo: bool) -> Iterator[Example]:
