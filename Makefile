@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := embedded,math,evaluate,fast,serve,otel,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-short pool pool-picture test test-model lint format check docs tiny bench clean
+.PHONY: help install demo demo-short pool pool-picture test test-model test-browser lint format check docs tiny bench clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ test: $(STAMP)  ## every test that needs no model file
 
 test-model: $(STAMP)  ## the tests that run the embedded model
 	$(BIN)/python -m pytest -q -m model
+
+test-browser: $(STAMP)  ## the tests of the page, in headless Chromium (part of `make test` where it is installed)
+	$(BIN)/python -m pytest -q -m browser
 
 lint: $(STAMP)  ## style, types and the dependency rule
 	$(BIN)/ruff check .

@@ -32,7 +32,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         return folder / f"{name}.html"
 
     recorded(folder / "one.db", "single")
-    recorded(folder / "votes.db", "weighted_majority", parameters={"n": 24}, faults=Faults(lost=0.3, withheld=0.2))
+    recorded(folder / "votes.db", "weighted_majority", parameters={"n": 24}, faults=Faults(lost=0.3, broken=frozenset({3, 7})))
     recorded(folder / "tree.db", "beam_search", world=bushy(), parameters={"width": 9, "branching": 3})
     recorded(folder / "many.db", "majority", world=MANY, parameters={"n": 5000})
     recorded(folder / "evil.db", "best_of_n", parameters={"n": 6})
@@ -115,8 +115,6 @@ def test_hostile_text_is_shown_and_nothing_in_it_is_obeyed(files: dict[str, Path
     for width in (1280, 360):
         browser.size(width)
         browser.open(files["evil"])
-        for each in ("[role=listbox]", "summary"):
-            browser.click(each)
         browser.script("document.querySelectorAll('details').forEach((each) => { each.open = true })")
         browser.script("document.querySelector('.row').click()")
         assert browser.script("return window.broken") is None
@@ -169,7 +167,7 @@ def test_a_phone_shows_a_sample_over_the_page_and_escape_closes_it(files: dict[s
     assert browser.script("const b = document.querySelector('dialog').getBoundingClientRect(); return b.left >= 0 && b.right <= 360")
     browser.press("ESCAPE")
     assert browser.count("dialog[open]") == 0
-    assert browser.script("return [...document.querySelectorAll('button, select, input, .row')].every((e) => e.offsetHeight >= 36)")
+    assert browser.script("return [...document.querySelectorAll('button, select, input, .row')].every((e) => !e.offsetHeight || e.offsetHeight >= 36)")
 
 
 def test_a_tree_is_walked_with_the_arrow_keys(files: dict[str, Path], browser: Browser) -> None:
