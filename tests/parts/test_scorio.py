@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from outthink.core.task import Answer
-from outthink.evaluation.estimators import best_at_k, pass_at_k
+from outthink.evaluation.estimators import best_at_k, majority_at_k, pass_at_k
 
 theirs = pytest.importorskip("scorio.eval", reason="scorio is not installed")
 
@@ -39,9 +39,7 @@ def test_every_selector_that_it_covers_is_tried(oracles: dict[str, Any]) -> None
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=60, deadline=None)
 @given(scores=SCORES, data=st.data())
-def test_the_same_choice_where_nothing_is_tied(
-    oracles: dict[str, Any], name: str, scores: list[int], data: st.DataObject
-) -> None:
+def test_the_same_choice_where_nothing_is_tied(oracles: dict[str, Any], name: str, scores: list[int], data: Any) -> None:
     ours, other = oracles[name]
     drawn = data.draw(st.lists(st.integers(0, 4), min_size=len(scores), max_size=len(scores)))
     answers, weights = [Answer(str(each), str(each)) for each in drawn], [score / 10_000 for score in scores]
@@ -59,3 +57,6 @@ def test_the_same_chance_that_one_of_k_is_right(table: list[list[bool]], k: int)
     assert alike == pytest.approx(theirs.pass_hat_k(right, k))
     best = float(np.mean([best_at_k(row, row, k) for row in right.astype(float)]))
     assert best == pytest.approx(theirs.pass_at_k(right, k))
+    if k % 2:  # two answers, and no ties, which it counts as wrong
+        voted = [majority_at_k([row.sum(), 6 - row.sum()], [True, False], k) for row in right]
+        assert float(np.mean(voted)) == pytest.approx(theirs.maj_at_k(right, k))
