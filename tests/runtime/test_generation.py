@@ -23,6 +23,7 @@ from outthink.core.errors import (
     PoolMiss,
     QuorumNotMet,
     Refused,
+    Unreachable,
 )  # fmt: skip
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
@@ -165,6 +166,35 @@ def test_what_refuses_everything_is_raised_and_can_be_mended(tmp_path: Path, sta
     mended.append(True)
     result = run(takes(200), "200 samples, 9k completion tokens", model=model, journal=tmp_path / "j.db", concurrency=4)
     assert result.answer == "200 0 False"
+
+
+@pytest.mark.parametrize(("n", "budget"), [(None, "3 samples"), (None, "50 samples"), (40, None)])
+def test_a_server_that_is_gone_is_given_up_at_once_and_a_resume_goes_on(
+    tmp_path: Path, n: int | None, budget: str | None
+) -> None:
+    gone = [True]
+
+    def rule(model: Any, request: Request) -> Exception | None:
+        return Refused("no connection to http://x: refused", overloaded=True) if gone else None
+
+    model = Scripted(rule, pace=Pace())
+    with pytest.raises(Unreachable, match=r"no connection to http://x: refused \(6 attempts, and nobody else was answered"):
+        run(takes(n), budget, model=model, journal=tmp_path / "j.db", concurrency=4)
+    asked = min(n or 50, int((budget or "40").split()[0]))
+    assert 6 <= model.calls <= 6 * asked
+    gone.clear()
+    result = run(takes(n), budget, model=model, journal=tmp_path / "j.db", concurrency=4)
+    assert result.answer == f"{asked} 0 False"
+    assert result.usage.unknown_completion_tokens == 0, "what was refused is known to have cost nothing"
+    assert result.wall_seconds < 30
+
+
+def test_only_what_was_tried_again_says_so() -> None:
+    errors = [Lost("broken"), Permanent("no such parameter", status=400)]
+    result = run(takes(1), model=Scripted(lambda *_: errors.pop(0)))
+    assert result.failed[0].reason == "no such parameter"
+    result = run(takes(1), model=Scripted(lambda *_: Lost("broken")), retry=Retry(attempts=2))
+    assert result.failed[0].reason == "broken (after 2 attempts)"
 
 
 def test_a_bad_request_is_one_samples_own_and_not_tried_again() -> None:

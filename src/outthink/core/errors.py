@@ -17,6 +17,7 @@
     │       └── JournalDamaged  the file is no journal, or is broken
     ├── BackendError            the remote side
     │   ├── Refused             turned away before it generated: costs one call, no tokens
+    │   │   └── Unreachable     no connection at any attempt, for nobody: nothing more is asked for
     │   ├── Lost                sent, then broken: what arrived is charged, the rest is unknown
     │   └── Permanent           will fail the same way again: never retried
     ├── RunError                one run could not answer
@@ -129,10 +130,12 @@ class BackendError(OutthinkError):
 
     status:      HTTP status, or None where there was none
     retryable:   another attempt may succeed
+    hopeless:    every other request would fail too: the user is told at once, and a journal can be resumed later
     retry_after: seconds the server asked us to wait, or None
     """
 
     retryable = True
+    hopeless = False
 
     def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -150,6 +153,13 @@ class Refused(BackendError):
     ) -> None:
         super().__init__(message, status=status, retry_after=retry_after)
         self.overloaded = overloaded
+
+
+class Unreachable(Refused):
+    """No attempt at a sample met anybody, and nobody else was answered meanwhile: the server is gone."""
+
+    retryable = False
+    hopeless = True
 
 
 class Lost(BackendError):
@@ -177,8 +187,8 @@ class Permanent(BackendError):
     retryable = False
 
     @property
-    def hopeless(self) -> bool:
-        """Whether every other request would fail too: bad key, forbidden, no such model. The user is told at once."""
+    def hopeless(self) -> bool:  # type: ignore[override]  # it follows from the status
+        """Whether it is a bad key, forbidden, or no such model."""
         return self.status in (401, 403, 404)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from outthink.core.backend import Backend, Completion, Piece, Request
 from outthink.core.budget import NOTHING, Prices, Usage
-from outthink.core.errors import BackendError, BudgetCut, Lost, Permanent, Refused, UsageError
+from outthink.core.errors import BackendError, BudgetCut, Lost, Permanent, Refused, Unreachable, UsageError
 from outthink.runtime.accounts import lost, shares
 from outthink.runtime.batch import Batch, Retry
 from outthink.runtime.ledger import Ask, Grant, Ledger
@@ -39,6 +39,7 @@ class Endpoint:
         self._concurrency, self._lasting = concurrency, lasting
         self.limiter = Limiter(concurrency)
         self.broken: Permanent | None = None
+        self._answers = 0  # completions so far
 
     async def open(self) -> None:
         """Open the backend; its own number of slots is the limit where the user gave none."""
@@ -58,8 +59,17 @@ class Endpoint:
         """Attempt until every sample arrived or failed for good.
 
         The grant covers the first attempt. Failures are told through `Order.arrived`. Raises what would meet every further
-        request too (a bad key, no such model), so that a run can go on later; being cancelled settles what was under way.
+        request too (a bad key, no such model, no server), so that a run can go on later; being cancelled settles what was
+        under way.
         """
+        try:
+            await self._attempts(batch, grant)
+        except BackendError as error:
+            self._tell(batch, "paid", str(error))
+            raise
+
+    async def _attempts(self, batch: Batch, grant: Grant) -> None:
+        answers, met = self._answers, False
         for attempt in range(1, self.retry.attempts + 1):
             try:
                 completion, seconds = await self._attempt(batch, grant)
@@ -70,19 +80,25 @@ class Endpoint:
             except BackendError as raised:
                 error = raised
             if error is self.broken:
-                self._tell(batch, "paid", str(error))
                 raise error
+            last = attempt == self.retry.attempts
+            met = met or not isinstance(error, Refused) or error.status is not None
+            if last and self._lasting and not met and self._answers == answers:
+                raise Unreachable(f"{error} ({attempt} attempts, and nobody else was answered meanwhile)") from None
             again = batch.order.failed(batch.indices[0], error)
-            if not (again and error.retryable) or attempt == self.retry.attempts:
-                times = f" (after {attempt} attempts)" if attempt > 1 else ""
+            if last or not (again and error.retryable):
+                times = f" (after {attempt} attempts)" if error.retryable and attempt > 1 else ""
                 self._tell(batch, "failed", f"{error}{times}")
                 return
-            await asyncio.sleep(self.retry.delay(attempt, error, batch.name))
             try:
+                await asyncio.sleep(self.retry.delay(attempt, error, batch.name))
                 grant = await self.ledger.reserve(batch.order.scope, self.ask(batch), batch.priority)
             except BudgetCut as cut:
                 self._tell(batch, "failed", f"{error}; {cut}, so it was not tried again", meta=cut_meta(cut))
                 return
+            except asyncio.CancelledError:
+                self._tell(batch, "paid", str(error))
+                raise
 
     async def _attempt(self, batch: Batch, grant: Grant) -> tuple[Completion, float]:
         """One attempt: wait for a slot, send, and settle whatever comes of it unless it is a completion.
@@ -127,6 +143,7 @@ class Endpoint:
                     self._settle_failed(batch, grant, self._lost(grant, error))
                     raise
                 taken = completion.seconds if completion.seconds is not None else clock() - started
+                self._answers += 1
                 permit.succeed(max(1.0, float(completion.completion_tokens or 1)))
                 return completion, taken
         except BackendError:

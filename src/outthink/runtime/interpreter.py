@@ -13,12 +13,12 @@ from typing import Any
 
 from outthink.core.coroutine import end, foreign
 from outthink.core.errors import (
+    BackendError,
     BudgetCut,
     Cancelled,
     Cut,
     InternalError,
     OutthinkError,
-    Permanent,
     RunError,
     UsageError,
 )
@@ -86,7 +86,7 @@ class Interpreter:
         """Carry the run out and say what came of it.
 
         A strategy that fails, or a budget that ends it, gives a Result with a reason. UsageError, InternalError and a backend
-        that would refuse everything (a bad key) are raised: the journal can be resumed when that is mended.
+        that would refuse everything (a bad key, no server) are raised: the journal can be resumed when that is mended.
         Being cancelled frees everything that the run had under way and leaves its journal resumable.
         """
         self.history.begin(lambda: self.books.wall_seconds)
@@ -104,7 +104,7 @@ class Interpreter:
             await self.races.leave_all(record=False)
             raise
         except OutthinkError as error:
-            if isinstance(error, Permanent) and error.hopeless:
+            if isinstance(error, BackendError) and error.hopeless:
                 await self.races.leave_all(record=False)
                 raise
             stop, reason, selection = Stop.FAILED, str(error), self._best()
