@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -89,3 +92,31 @@ def test_with_json_a_failure_is_a_document_too(monkeypatch: pytest.MonkeyPatch, 
 
     assert guarded(command) == Exit.USAGE
     assert json.loads(capsys.readouterr().out) == {"error": "x is odd", "exit_code": 2, "resume": None}
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("words", [["strategies"], ["--help"], ["--version"], ["strategies", "--json"]])
+def test_a_full_disk_is_told_and_no_bug(words: list[str]) -> None:
+    with FULL.open("w") as full:
+        command = [sys.executable, "-m", "outthink", *words]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == Exit.OUTPUT
+    assert ended.stderr == "outthink: standard output can't be written: No space left on device\n"
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+def test_what_cannot_be_said_twice_keeps_its_own_code(tmp_path: Path) -> None:
+    with FULL.open("w") as full:
+        command = [sys.executable, "-m", "outthink", "eval", "absent.jsonl", "--json"]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
+    assert ended.returncode == Exit.USAGE
+    assert "absent.jsonl" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_file_of_ours_that_is_full_is_not_taken_for_the_output(capsys: pytest.CaptureFixture[str]) -> None:
+    assert guarded(raising(OSError(28, "No space left on device", "pool.parquet"))) == Exit.BUG
+    assert "pool.parquet" in capsys.readouterr().err

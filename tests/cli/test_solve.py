@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -150,7 +151,8 @@ def test_a_journal_that_cannot_be_resumed_is_refused(outthink: Outthink, make: s
     assert "Traceback" not in said.err
 
 
-def test_ctrl_c_leaves_a_run_that_the_printed_command_resumes(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_a_run_that_the_printed_command_resumes(tmp_path: Path, sent: signal.Signals, code: int) -> None:
     with FakeServerProcess(FakeSettings(latency=0.05, slots=1)) as slow:
         command = [
             sys.executable, "-m", "outthink", "solve", PROBLEM, "--model", f"{slow.url}#fake", "--param", "n=12",
@@ -160,9 +162,9 @@ def test_ctrl_c_leaves_a_run_that_the_printed_command_resumes(tmp_path: Path) ->
             while sampled(slow) < 3:
                 assert running.poll() is None, running.communicate()
                 time.sleep(0.01)
-            running.send_signal(signal.SIGINT)
+            running.send_signal(sent)
             out, err = running.communicate(timeout=30)
-        assert running.returncode == 130, err
+        assert running.returncode == code, err
         assert "Traceback" not in err
         resume = json.loads(out)["resume"].split()
         assert " ".join(resume) in err
@@ -172,3 +174,18 @@ def test_ctrl_c_leaves_a_run_that_the_printed_command_resumes(tmp_path: Path) ->
         )
         assert json.loads(done.stdout)["usage"]["samples"] == 12
         assert sampled(slow) <= 13  # one was under way
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_an_answer_that_cannot_be_written_is_still_recorded(model: str, tmp_path: Path, server: FakeServerProcess) -> None:
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state")}
+    command = [sys.executable, "-m", "outthink", "solve", PROBLEM, "--model", model, "--param", "n=3"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    assert ended.returncode == 74, ended.stderr
+    (kept,) = (tmp_path / "state").rglob("*.db")
+    assert f"outthink resume {kept}" in ended.stderr
+    before = sampled(server)
+    words = [sys.executable, "-m", "outthink", "resume", str(kept)]
+    assert subprocess.run(words, capture_output=True, env=environment, check=True).stdout.strip()
+    assert sampled(server) == before

@@ -79,6 +79,16 @@ def test_python_values_and_standard_input():
         found = load("-", stdin=io.BytesIO(data.encode()))
         assert [problem.text for problem in found] == [problem.text for problem in found] == texts
     assert "problems: item 2: is a int" in refused(["a?", 7])
+    (first, _) = load("-", stdin=io.BytesIO(b"Question, answer me: what is 1+1?\ntext and input, please"))
+    assert first.text == "Question, answer me: what is 1+1?"
+
+
+def test_a_table_that_nothing_says_is_one_is_not_taken_for_problems(tmp_path):
+    with pytest.raises(BadInput, match=r"standard input: begins like a table; its name must end in \.csv"):
+        load("-", stdin=io.BytesIO(b'"problem","gold"\r\n1+1?,2\n'))
+    (tmp_path / "p.xyz").write_text("id\tquestion\n1\t1+1?\n")
+    with pytest.raises(BadInput, match="begins like a table"):
+        load(tmp_path / "p.xyz")
 
 
 def test_golds_options_and_columns():

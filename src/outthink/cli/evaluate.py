@@ -90,12 +90,13 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
         record.keep = code is not Exit.OK and record.path.exists()
         if folder is not None:  # while the journal is there: a full disk must not cost what was paid for
             write(evaluation, folder)
-    if record.keep:
-        note(f"not every run has an answer; what was recorded is kept in {record.path}")
-    if output.as_json:
-        output.show(json.loads(evaluation.to_json()), "")
-    else:
-        show(evaluation)
+        if record.keep:
+            note(f"not every run has an answer; what was recorded is kept in {record.path}")
+        progress.close()
+        if output.as_json:  # while the journal is there, like the report
+            output.show(json.loads(evaluation.to_json()), "")
+        else:
+            show(evaluation)
     return code
 
 

@@ -55,7 +55,8 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
             notes=record.notes,
             **session_settings(given),
         )
-    output.show(document_of(result), result.answer or "")
+        progress.close()
+        output.show(document_of(result), result.answer or "")  # while the journal is there: a full disk costs nothing twice
     if not output.as_json and (result.answer is None or sys.stderr.isatty()):
         note(str(result))
     return code_of(result)

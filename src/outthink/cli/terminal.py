@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import threading
@@ -52,16 +53,17 @@ class Output:
 
     def fail(self, message: str, code: int) -> None:
         """Print why there is no result: one line on stderr, and with `--json` a document that says the same."""
-        click.echo(f"outthink: {printable(message)}", err=True)
+        note(f"outthink: {message}")
         if self.resume:
-            click.echo(f"what was paid for is recorded; go on with:\n  {printable(self.resume)}", err=True)
+            note(f"what was paid for is recorded; go on with:\n  {self.resume}")
         if self.as_json:
             self.show({"error": message, "exit_code": code, "resume": self.resume or None}, "")
 
 
 def note(text: str) -> None:
-    """A remark for the human, on stderr."""
-    click.echo(printable(text), err=True)
+    """A remark for the human, on stderr. One that can't be written costs no run."""
+    with contextlib.suppress(OSError):
+        click.echo(printable(text), err=True)
 
 
 class Progress:
@@ -117,6 +119,10 @@ class Progress:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away, so that what comes next is not written into it. Twice is once."""
         with self._lock:
             self._closed = True
             if self._timer is not None:

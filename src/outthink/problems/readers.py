@@ -11,13 +11,14 @@ import csv
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from outthink.core.errors import BadInput, MissingExtra
-from outthink.problems.rows import BadRow, Row
+from outthink.problems.rows import KNOWN, BadRow, Row
 
 LONGEST_LINE = 16 * 1024**2
 """Bytes of one line."""
@@ -53,12 +54,27 @@ def read_stream(file: Any, name: str, ending: str = "") -> Rows:
     head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if ending in {"csv", "tsv"}:
         yield from _csv(stream, name, "\t" if ending == "tsv" else None)
-    elif ending == "txt" or (ending not in {"json", "jsonl", "ndjson"} and not head.startswith((b"{", b"["))):
+    elif ending == "txt":
+        yield from _texts(stream, name)
+    elif ending not in {"json", "jsonl", "ndjson"} and not head.startswith((b"{", b"[")):
+        _refuse_table(stream, name)
         yield from _texts(stream, name)
     elif head.startswith(b"["):
         yield from _json_array(stream, name)
     else:
         yield from _json_lines(stream, name)
+
+
+def _refuse_table(stream: Stream, name: str) -> None:
+    """Raise BadInput where the first line, which nothing says is CSV, holds names of columns: it would be taken for a problem."""
+    first = stream.peek(1 << 12).partition(b"\n")[0].decode(errors="replace").lower()
+    fields = {field.strip(' "\ufeff\r') for field in re.split("[,;\t]", first)}
+    if len(fields) > 1 and all(re.fullmatch(r"\w+", field) for field in fields) and fields & {*KNOWN["problem"]}:
+        raise BadInput(
+            "begins like a table; its name must end in .csv or .tsv. Anything else, and standard input, is JSON Lines, a JSON "
+            "list, or one problem a line",
+            where=name,
+        )
 
 
 def _peek(stream: Stream, name: str) -> bytes:

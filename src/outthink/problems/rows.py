@@ -17,7 +17,7 @@ from outthink.core.problem import Problem
 Row = Mapping[str, Any]
 
 # First match wins. SVAMP keeps a problem in two columns; GSM8K keeps a whole solution in `answer`, MATH beside it.
-_KNOWN: dict[str, tuple[str, ...]] = {
+KNOWN: dict[str, tuple[str, ...]] = {
     "problem": ("problem", "body+question", "question", "prompt", "input", "query", "text"),
     "gold": ("gold", "answer", "final_answer", "expected_answer", "target", "label", "solution", "output"),
     "id": ("id", "problem_id", "unique_id", "question_id", "task_id", "uid", "name", "idx"),
@@ -42,8 +42,8 @@ class Columns:
 
     def __post_init__(self) -> None:
         for part, column in self.named.items():
-            if part not in _KNOWN:
-                raise UnknownName("part of a problem", part, _KNOWN)
+            if part not in KNOWN:
+                raise UnknownName("part of a problem", part, KNOWN)
             if not isinstance(column, str) or not column.strip():
                 raise BadInput(f"the column of {part} must be a name and is {column!r}", where="columns")
 
@@ -53,7 +53,7 @@ class Columns:
         used: set[str] = set()
 
         def value(part: str) -> Any:
-            for column in (self.named[part],) if part in self.named else _KNOWN[part]:
+            for column in (self.named[part],) if part in self.named else KNOWN[part]:
                 wanted = [column] if column in row else column.split("+")
                 found = [name if name in row else names.get(name.strip().lower()) for name in wanted]
                 if None not in found:
@@ -61,7 +61,7 @@ class Columns:
                     values = [row[name] for name in found if name is not None]
                     return values[0] if len(values) == 1 else " ".join(_text(part, each) for each in values)
             if part in self.named or part == "problem":
-                looked = self.named.get(part) or ", ".join(_KNOWN[part])
+                looked = self.named.get(part) or ", ".join(KNOWN[part])
                 has = ", ".join(str(name) for name in list(row)[:12]) or "none"
                 raise BadRow(f"no column for the {part}: looked for {looked[:200]}; it has {has[:300]}")
             return None
