@@ -81,8 +81,7 @@ class Upstream:
             await response.write(b"data: " + json.dumps({"id": "up", "choices": choices, **more}).encode() + b"\n\n")
 
         chat = "messages" in body
-        sent = 0
-        for word in words(message):
+        for sent, word in enumerate(words(message)):
             if self.break_after is not None and sent >= self.break_after:
                 assert request.transport is not None
                 request.transport.abort()
@@ -91,7 +90,6 @@ class Upstream:
             logprobs = {"content": [_logprob(word)]} if body.get("logprobs") is True else None
             piece = {"delta": {"content": word}} if chat else {"text": word}
             await send([{"index": 0, "finish_reason": None, "logprobs": logprobs, **piece}])
-            sent += 1
         for at, call in enumerate(message.get("tool_calls") or ()):
             head = {
                 "index": at,

@@ -13,6 +13,8 @@ from outthink.testing.fake_server import FakeServer, FakeSettings
 from tests.gateway.serving import USAGE, Upstream, calls, gateway_over, says, serving
 
 ASK: list[Any] = [{"role": "user", "content": "What is 17 + 25?"}]
+IMAGE = {"type": "image_url", "image_url": {"url": "data:,x"}}
+PICTURE: Any = {"role": "user", "content": [{"type": "text", "text": "Look."}, IMAGE]}
 TOOLS: list[Any] = [
     {
         "type": "function",
@@ -31,7 +33,7 @@ async def test_single_is_what_the_server_said_and_asked_for_what_the_client_aske
             model="up",
             messages=[
                 {"role": "system", "content": "Be brief."},
-                {"role": "user", "content": [{"type": "text", "text": "Look."}, {"type": "image_url", "image_url": {"url": "data:,x"}}]},
+                PICTURE,
                 {"role": "assistant", "content": "Yes?"},
                 {"role": "user", "content": "Sum?", "name": "ann"},
             ],
@@ -44,7 +46,7 @@ async def test_single_is_what_the_server_said_and_asked_for_what_the_client_aske
     assert answer.usage.prompt_tokens_details is not None
     assert answer.usage.prompt_tokens_details.cached_tokens == USAGE["prompt_tokens_details"]["cached_tokens"]  # type: ignore[index]
     (body,) = upstream.bodies
-    assert body["messages"][1]["content"][1] == {"type": "image_url", "image_url": {"url": "data:,x"}}
+    assert body["messages"][1] == PICTURE
     assert body["messages"][3] == {"role": "user", "content": "Sum?", "name": "ann"}
     assert [turn["role"] for turn in body["messages"]] == ["system", "user", "assistant", "user"]
     sent = {name: body[name] for name in ("temperature", "top_p", "max_tokens", "stop", "seed", "presence_penalty", "user")}
@@ -198,7 +200,8 @@ async def test_completions() -> None:
 async def test_responses_whole_streamed_parsed_and_with_tools() -> None:
     weather: Any = {"type": "function", "name": "weather", "parameters": {"type": "object"}, "strict": False}
     script = [
-        says("It rains."), says("It rains."), says("one two"), says('{"total": 1, "note": "x"}'), calls("weather", '{"city": "Oslo"}'),
+        says("It rains."), says("It rains."), says("one two"), says('{"total": 1, "note": "x"}'),
+        calls("weather", '{"city": "Oslo"}'),
         calls("weather", '{"city": "Oslo"}'), says("done"),
     ]  # fmt: skip
     async with serving(Upstream(script)) as (upstream, base), client(base) as ai:
