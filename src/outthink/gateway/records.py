@@ -21,6 +21,7 @@ from typing import Any
 
 from outthink.core.errors import BadInput
 from outthink.gateway.config import Records as Settings
+from outthink.gateway.messages import problem_of
 from outthink.gateway.redaction import Redaction
 from outthink.gateway.seams import Asked
 from outthink.runtime.journal import Journal
@@ -160,7 +161,7 @@ class Recorder:
 
 def header_of(asked: Asked) -> dict[str, Any]:
     """What a record's outcomes depend on: the header of its journal."""
-    endpoints = asked.model.endpoints
+    endpoints, problem = asked.model.endpoints, problem_of(asked.prompt)
     return {
         "kind": KIND,
         "model": asked.model.generator.backend.name,
@@ -172,7 +173,7 @@ def header_of(asked: Asked) -> dict[str, Any]:
         "strategy": asked.strategy.name,
         "parameters": asked.strategy.bound(asked.parameters),
         "budget": str(asked.budget),
-        "problems": [asked.name, asked.prompt.messages[-1].content if asked.prompt.messages else asked.prompt.text or ""],
+        "problems": [problem.id, problem.text],
         "public_model": asked.model.name,
         "protocol": asked.protocol,
         "request": asked.id,
