@@ -14,6 +14,7 @@ from outthink.core.errors import BadInput, JournalDamaged, MissingExtra, Unknown
 from outthink.gateway.gateway import Gateway
 from outthink.gateway.page.watch import Watch
 from outthink.gateway.refusal import Refusal
+from outthink.gateway.runs import each
 from outthink.gateway.seams import Asked, Caller
 from outthink.report import page
 from outthink.runtime.recorded import read_header
@@ -88,7 +89,7 @@ class _Data:
     async def run(self, request: Request, caller: Caller) -> dict[str, Any]:
         """One request's run."""
         name = request.query_params.get("run", "")
-        found = await self._read(name, caller, lambda path: page.run(path, None))
+        found = await self._read(name, caller, lambda path: page.run(path, None, {each.name: each}))
         return found | {"name": name, "live": self._watch.going(name)}
 
     async def sample(self, request: Request, caller: Caller) -> dict[str, Any]:

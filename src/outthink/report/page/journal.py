@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from outthink.core.errors import OutthinkError
+from outthink.core.strategy import Strategy
 from outthink.report.run_view import listed, sample_text, view
 
 MOST_TEXT = 20_000
@@ -19,9 +21,12 @@ def home(path: str | Path) -> dict[str, Any]:
     return {"kind": "journal", "title": Path(path).name, **listed(path)}
 
 
-def run(path: str | Path, name: str | None) -> dict[str, Any]:
-    """One run; `live`: it may still go on, so that looking again is worth while. Raises UnknownName, JournalDamaged."""
-    return view(path, name) | {"live": True}
+def run(path: str | Path, name: str | None, known: Mapping[str, Strategy] = {}) -> dict[str, Any]:
+    """One run; `live`: it may still go on, so that looking again is worth while. Raises UnknownName, JournalDamaged.
+
+    known: strategies that the catalogue hasn't
+    """
+    return view(path, name, known=known) | {"live": True}
 
 
 def sample(path: str | Path, name: str | None, which: str) -> dict[str, Any]:

@@ -73,16 +73,19 @@ class Story:
 _OTHER_WAY = "replayed, the strategy goes another way than it did: its code or its settings have changed since"
 
 
-def replay(found: Found, what: Setting) -> Story:
-    """The run's story; what can't be replayed has a `why_not`. Not to be called where an event loop runs: use a thread."""
+def replay(found: Found, what: Setting, known: Mapping[str, Strategy] = {}) -> Story:
+    """The run's story; what can't be replayed has a `why_not`. Not to be called where an event loop runs: use a thread.
+
+    known: strategies that the catalogue hasn't
+    """
     if what.strategy is None:
         return Story(why_not="the journal doesn't name the strategy that made it")
     # Only names that are installed here: a journal from elsewhere can't make us import what it likes.
-    if what.strategy not in catalogue.strategies():
+    if what.strategy not in known and what.strategy not in catalogue.strategies():
         return Story(why_not=f"the strategy {what.strategy} is not installed here")
     story = Story()
     try:
-        strategy = catalogue.strategy(what.strategy)
+        strategy = known.get(what.strategy) or catalogue.strategy(what.strategy)
         story.reason = run_virtually(_replayed(_spec(found, what, strategy), strategy, found, story))
     except JournalMismatch:
         return Story(why_not=_OTHER_WAY)

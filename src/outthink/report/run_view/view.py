@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from outthink.core.budget import Budget
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.key import Key
 from outthink.core.selection import Selection
+from outthink.core.strategy import Strategy
 from outthink.report.run_view.reading import At, Found, Setting, read, setting
 from outthink.report.run_view.replay import Step, Story, replay
 from outthink.report.run_view.spending import curve, limits, offers
@@ -26,20 +28,26 @@ MOST_STEPS = 2000
 
 
 def view(
-    path: str | Path, run: str | None = None, *, most_text: int = MOST_TEXT, most_samples: int = MOST_SAMPLES
+    path: str | Path,
+    run: str | None = None,
+    *,
+    most_text: int = MOST_TEXT,
+    most_samples: int = MOST_SAMPLES,
+    known: Mapping[str, Strategy] = {},
 ) -> dict[str, Any]:
     """One run of a journal as JSON, also while it is written; docs/view.md has the fields.
 
     run:          its name; None: the first
     most_text:    characters of one text; `length` says how many there are, and `sample_text` gives them all
     most_samples: beyond these the samples are counted only (the chosen one is always there)
+    known:        strategies that the catalogue hasn't
 
     It replays the run's strategy on an event loop of its own: call it in a thread where one is running.
     Raises BadInput, UnknownName, JournalDamaged.
     """
     found = read(path, run)
     what = setting(found)
-    story = replay(found, what)
+    story = replay(found, what, known)
     return {
         "format": FORMAT,
         "name": found.name,
@@ -184,11 +192,23 @@ def _sample(
         "scored": len(scores or ()),
         "all_scores": [[role, _number(score)] for _, role, score in scores[-20:]] if scores and len(scores) > 1 else [],
         "summary": _numbers(row.summary),
+        "message": _message(row, most_text),
         "parent": None,
         "at": 0,
         "given": "",
         "depth": 0,
     }
+
+
+def _message(row: Row, most_text: int) -> str:
+    """What the model's message held besides its text, such as tool calls, as JSON; "" for nothing."""
+    message = row.meta.get("message")
+    found = (
+        {name: value for name, value in message.items() if value and name not in ("role", "content")}
+        if isinstance(message, dict)
+        else {}
+    )
+    return json.dumps(found, ensure_ascii=False, indent=1)[:most_text] if found else ""
 
 
 def _grow(samples: list[dict[str, Any]], rows: Sequence[Row], most_text: int) -> None:

@@ -172,6 +172,7 @@ function shown(view, sample, source, jumpTo) {
         " ", h("bdi", { class: "quiet" }, oneLine(view.samples[at].text, 70)))))) : null,
     sample.given.trim() ? [h("p", { class: "small quiet" }, "The strategy put this before it:"), foreign("pre", sample.given, { class: "given" })] : null,
     sample.state === "ok" ? body(view, sample, source) : null,
+    sample.message ? [h("p", { class: "small quiet" }, "Beside its text:"), foreign("pre", sample.message, { tabindex: "0", "aria-label": "Beside its text" })] : null,
   ];
 }
 
