@@ -24,7 +24,7 @@ import pytest
 
 from outthink import catalogue
 from outthink.core.budget import Budget
-from outthink.core.errors import OracleRefused
+from outthink.core.errors import BadInput, OracleRefused
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
 from outthink.core.selection import Result, Stop
@@ -136,7 +136,12 @@ class StrategyContract:
             limit = most * step / steps if dimension == "seconds" else max(1, most * step // steps)
             limits: dict[str, Any] = {dimension: limit}
             for parameters in ({}, {"n": None}) if case.parallel else ({},):
-                found = trial(case.but(**parameters), budget=Budget(**limits))
+                try:
+                    found = trial(case.but(**parameters), budget=Budget(**limits))
+                except BadInput as refusal:  # a strategy may know no way to fill a budget of this kind
+                    if parameters and "n=None" in str(refusal):
+                        continue
+                    raise
                 _within(found, dimension, limit)
 
     def test_the_offers_are_its_curve(self, case: Case) -> None:

@@ -3,7 +3,8 @@
 Paper: "ATTS: Asynchronous Test-Time Scaling via Conformal Prediction", arXiv:2509.15148 (16 samples, chunks of 500 tokens, at
 most 15 turns, level 0.4, T 0.8). The generator is the draft; `target` names the role that takes over, and the verifier scores
 chunks: the paper's is the target's own log-probability of them. Each sample goes on by itself, so none waits for another.
-calibration: scores of chunks, one list per turn; None: `calibrate` first chunks of this very problem, drawn for that alone.
+calibration: scores of chunks, one list per turn (the paper's marginal mode), or such lists by problem (its conditional mode);
+None: `calibrate` first chunks of this very problem, drawn for that alone.
 Differs from the official code: its test lacks the +1 for few scores (compat=True tests as the code does); it calibrates on
 first chunks alone and then rejects more than it should from the third turn on, as scores drift: give one list per turn. A
 chunk without a score is rejected, where the code lets it pass. As there, a rejected chunk stays, and the target goes on after
@@ -12,8 +13,9 @@ it.
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from outthink.core.capability import Needs
@@ -23,8 +25,12 @@ from outthink.core.run import Run
 from outthink.core.sample import Finish, Sample
 from outthink.core.selection import Selection
 from outthink.core.strategy import strategy
+from outthink.core.task import Answer
 from outthink.parts.conformal import Turns
 from outthink.parts.voting import growing
+
+ROUND = 4
+"""Samples at a time where n is None, until the budget is spent."""
 
 
 @strategy(
@@ -41,7 +47,7 @@ async def atts(
     n: int | None = None,
     target: str = "generator",
     level: float = 0.4,
-    calibration: Sequence[Sequence[float]] | None = None,
+    calibration: Sequence[Sequence[float]] | Mapping[str, Sequence[Sequence[float]]] | None = None,
     calibrate: int = 16,
     turns: int = 15,
     chunk: int = 500,
@@ -50,11 +56,10 @@ async def atts(
     """The vote of n samples that a draft model writes and a target model mends."""
     if not 0 <= level <= 1 or min(turns, chunk, calibrate) < 1:
         raise BadInput(f"level = {level} must be in [0, 1]; turns, chunk and calibrate 1 or more", where="atts")
-    if calibration is None:
-        first = await run.generate(problem, calibrate, max_tokens=chunk)
-        scores = [score for score in await run.score(problem, first) if score is not None]
-        calibration = [scores or [-math.inf]]  # where nothing could be scored nothing is known to be unlikely
-    tests, start = Turns(calibration), run.prompt(problem)
+    if isinstance(calibration, Mapping):
+        calibration = _of(problem, calibration)
+    rounds, start = _rounds(run, n), run.prompt(problem)
+    tests = Turns(await _calibrated(run, problem, calibrate, chunk) if calibration is None else calibration)
     failures: list[QuorumNotMet] = []
 
     async def written(child: Run) -> Sample | None:
@@ -77,10 +82,34 @@ async def atts(
             failures.append(failure)
         return last
 
-    found = await run.all([written] * (n or run.left.samples or 16))
-    samples = [sample for sample in found if sample is not None]
+    samples: list[Sample] = []
+    answers: list[Answer] = []
+    selection = Selection(None)
+    for width in rounds:
+        found = [sample for sample in await run.all([written] * width) if sample is not None]
+        if not found:
+            break
+        samples, answers = samples + found, answers + await run.answers(problem, found)
+        *_, selection = growing(samples, answers)
+        run.offer(selection)
     if not samples and failures:
         raise failures[0]
-    *_, selection = (Selection(None), *growing(samples, await run.answers(problem, samples)))
-    run.offer(selection)
     return selection
+
+
+async def _calibrated(run: Run, problem: Problem, count: int, chunk: int) -> list[list[float]]:
+    first = await run.generate(problem, count, max_tokens=chunk)
+    scores = [score for score in await run.score(problem, first) if score is not None]
+    return [scores or [-math.inf]]  # where nothing could be scored nothing is known to be unlikely
+
+
+def _of(problem: Problem, calibration: Mapping[str, Sequence[Sequence[float]]]) -> Sequence[Sequence[float]]:
+    if problem.id not in calibration:
+        raise BadInput(f"holds no scores of problem {problem.id!r}", where="calibration of atts")
+    return calibration[problem.id]
+
+
+def _rounds(run: Run, n: int | None) -> Iterable[int]:
+    if n is None and not run.left.limits():
+        raise BadInput("n=None fills the budget, and there is none; give a budget such as '64 samples'", where="atts")
+    return itertools.repeat(ROUND) if n is None else (n,)

@@ -19,6 +19,7 @@ from outthink.core.sample import Finish, Sample
 from outthink.core.selection import Selection
 from outthink.core.strategy import strategy
 from outthink.core.task import Answer
+from outthink.parts.anytime import drawn_to_score
 from outthink.parts.clustering import Clusters
 from outthink.parts.gating import handed_in
 from outthink.parts.similarity import SIMILARITIES, same_chance, same_question
@@ -52,8 +53,8 @@ async def deepprune(
     if min(truncate, vote, compare, clusters) < 1:
         raise BadInput("truncate, vote, compare and clusters must be 1 or more", where="deepprune")
     need = LogprobNeed() if judge == "logprob" else None
-    count = n or max(1, (run.left.samples or 16) // 2)
-    begun = await run.generate(problem, count, quorum=quorum, logprobs=need, max_tokens=truncate)
+    # The other half of a budget is for judging and finishing.
+    begun = await drawn_to_score(run, problem, n, judged=True, quorum=quorum, logprobs=need, max_tokens=truncate)
     ended = {at: sample for at, sample in enumerate(begun) if sample.finish is not Finish.LENGTH}
     known = dict(zip(ended, await run.answers(problem, list(ended.values())), strict=True))
     if ended:
