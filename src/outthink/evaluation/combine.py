@@ -17,7 +17,7 @@ _OF = ["problem_id", "model"]
 def merged(pools: Sequence[Pool], name: str = "merged") -> Pool:
     """One pool of all samples. The first pool's keep their numbers; later ones follow them within each problem and model.
 
-    A sample that is there twice (the same key and text) is taken once. Provenances and licences are put side by side.
+    A sample that is there twice (the same key, temperature and text) is taken once. Provenances and licences are put side by side.
     Raises BadInput where two pools ask something different under the same id, or state different golds.
     """
     frame = reduce(_joined, (pool.frame for pool in pools))
@@ -45,7 +45,7 @@ def renumbered(pool: Pool) -> Pool:
 
 
 def _joined(frame: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
-    same = ["problem_id", "model", "key", "text"]
+    same = ["problem_id", "model", "key", "text", "temperature"]
     again = more.drop_nulls("key").join(frame.drop_nulls("key"), on=same, how="semi", nulls_equal=True)
     more = more.join(again, on=[*_OF, "sample_index"], how="anti", maintain_order="left").sort(
         "sample_index", maintain_order=True

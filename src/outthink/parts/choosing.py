@@ -99,6 +99,24 @@ def chosen(sample: Sample, answer: Answer) -> Selection:
     return Selection(answer.text, answer.answer_class, sample=sample)
 
 
+async def picked(
+    run: Run,
+    problem: Problem,
+    template: str,
+    valid: Sequence[tuple[Sample, Answer]],
+    otherwise: Selection,
+    max_tokens: int,
+    who: str,
+) -> Selection:
+    """The sample that a chooser picks in one call, or `otherwise` where its reply can't be read; offered too."""
+    texts = shown([sample for sample, _ in valid], who)
+    (reply,) = await replies(run, [asked(template, problem, texts)], max_tokens)
+    place = choice(reply, len(valid))
+    found = otherwise if place is None else chosen(*valid[place])
+    run.offer(found)
+    return found
+
+
 async def replies(run: Run, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
     """What the role "judge" says to each prompt, greedily; "" where a reply never arrived. Raises where none did."""
     arrived = await run.generate(prompts, role="judge", temperature=0.0, max_tokens=max_tokens, stop=())

@@ -37,9 +37,5 @@ async def chops(
     run.offer(found)
     if len(valid) > 1:
         run.rng().shuffle(valid)
-        texts = choosing.shown([sample for sample, _ in valid], "chops")
-        (reply,) = await choosing.replies(run, [choosing.asked(choosing.CHECKLIST, problem, texts)], judge_tokens)
-        place = choosing.choice(reply, len(valid))
-        found = found if place is None else choosing.chosen(*valid[place])
-        run.offer(found)
+        found = await choosing.picked(run, problem, choosing.CHECKLIST, valid, found, judge_tokens, "chops")
     return found

@@ -37,9 +37,5 @@ async def universal_self_consistency(
     valid = [(sample, answer) for sample, answer in zip(samples, answers, strict=True) if answer.valid]
     if len(majority.votes) < 2:
         return majority
-    texts = choosing.shown([sample for sample, _ in valid], "universal_self_consistency")
-    (reply,) = await choosing.replies(run, [choosing.asked(choosing.CONSISTENT, problem, texts)], judge_tokens)
-    place = choosing.choice(reply, len(valid))
-    found = majority if place is None else choosing.chosen(*valid[place])
-    run.offer(found)
-    return found
+    who = "universal_self_consistency"
+    return await choosing.picked(run, problem, choosing.CONSISTENT, valid, majority, judge_tokens, who)
