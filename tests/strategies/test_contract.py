@@ -38,6 +38,7 @@ class TestContract(StrategyContract):
         ],
         "ab_mcts_a": [{"prior": "beta", "policy": "ucb"}],
         "mcts": [{"simulations": 8, "branching": 2, "rollout": True, "rule": "best"}],
+        "saffron": [{"width": 2, "top_p": 1.0, "least": 2, "compat": True}],
         "r2": [{"simulations": 6, "branching": 2, "examples": 0}],
         "beam_search": [{"width": 4, "branching": 2, "rule": "weighted", "unique": False}],
         "dvts": [{"width": 4, "branching": 2, "lookahead": 1, "rule": "majority"}],

@@ -20,8 +20,8 @@ from outthink.core.sampling import Sampling
 from outthink.parts import prompts
 from outthink.runtime.clock import run_virtually
 from outthink.testing import exact
-from outthink.testing.simulated import Faults, Pace, SimulatedBackend, tokens
-from outthink.testing.worlds import Odds, World, stated
+from outthink.testing.simulated import Faults, Pace, SimulatedBackend
+from outthink.testing.worlds import Odds, World, stated, tokens
 
 WORLD = World({"p": Odds("gold", {"gold": 0.5, "lead": 0.3})}, sensitivity=0.9, specificity=0.6)
 PROMPT = WORLD.task.prompt(WORLD.problems[0])

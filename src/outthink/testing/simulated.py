@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import random
-import re
 from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,10 +22,9 @@ from outthink.core.key import hashed
 from outthink.core.logprobs import Logprobs
 from outthink.core.prompt import Prompt
 from outthink.core.sample import Finish
-from outthink.testing.worlds import Reply, World
+from outthink.testing.worlds import Reply, World, tokens
 
 VOCABULARY = 1000
-_TOKEN = re.compile(r"\s*\S+|\s+$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +196,12 @@ class SimulatedBackend:
         found = tokens(text)
         if len(found) > request.sampling.max_tokens:
             found, finish = found[: request.sampling.max_tokens], Finish.LENGTH
-        meta = {"first_token": self.world.verdicts(prompt)} if request.logprobs is not None and request.logprobs.first else {}
+        meta = {"first_token": self._first(request)} if request.logprobs is not None and request.logprobs.first else {}
         logprobs = self._logprobs(request, len(found), reply.confidence, chance)
         return Piece("".join(found), finish, len(found), logprobs, meta=meta)
+
+    def _first(self, request: Request) -> dict[str, float]:
+        return self.world.first_tokens(request.prompt, request.identity.role if request.identity is not None else "generator")
 
     def _reply(self, request: Request, at: int, prompt: Prompt, chance: random.Random) -> Reply:
         identity = request.identity
@@ -235,8 +236,3 @@ class SimulatedBackend:
 def _cut(logprobs: Logprobs, start: int, end: int) -> Logprobs:
     top = logprobs.top[start * logprobs.k : end * logprobs.k]
     return replace(logprobs, chosen=logprobs.chosen[start:end], top=top)
-
-
-def tokens(text: str) -> list[str]:
-    """The tokens of every simulated model: words with the space before them. Joined they are the text again."""
-    return _TOKEN.findall(text)

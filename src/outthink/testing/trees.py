@@ -18,7 +18,7 @@ from outthink.core.prompt import Prompt
 from outthink.core.run import Run
 from outthink.core.sample import Sample
 from outthink.core.step import Steps
-from outthink.testing.worlds import Odds, Reply, ToyTask, World
+from outthink.testing.worlds import Odds, Reply, ToyTask, World, tokens
 
 BOUNDARY = "\n\n"
 
@@ -103,14 +103,40 @@ class TreeWorld(World):
         node = self.node(name, shown)
         return 0 if node is None or node.score is None else round(10 * node.score)
 
-    def verdicts(self, prompt: Prompt) -> dict[str, float]:
-        """Of "good", its node's score, and "bad"; none where the answer left the tree."""
+    def first_tokens(self, prompt: Prompt, role: str) -> dict[str, float]:
+        """What each role may say first after an answer so far: the generator its next words; a verifying model ("prm") "good"
+        with its node's score, and "bad"; a reward model ("mrm") the best score that each next word can lead to, against "<unk>".
+        """
         turns = [message.content for message in prompt.messages] or [prompt.text or ""]
         name = next((name for name in self.trees if f"Toy problem {name}: which word?" in turns[0]), None)
-        node = None if name is None else self.node(name, prompt.prefix)
-        if node is None or node.score is None:
+        if name is None:
             return {}
-        return {word: math.log(max(p, 1e-300)) for word, p in (("good", node.score), ("bad", 1 - node.score))}
+        if role == "prm":
+            node = self.node(name, prompt.prefix)
+            found = {} if node is None or node.score is None else {"good": node.score, "bad": 1 - node.score}
+            return {word: math.log(max(p, 1e-300)) for word, p in found.items()}
+        masses: dict[str, float] = {}
+        for text, chance, score in _texts(self.trees[name]):
+            if text.startswith(prompt.prefix):
+                said = tokens(text[len(prompt.prefix) :])
+                word = said[0] if said else ""
+                best = score if role == "mrm" else chance
+                masses[word] = max(masses.get(word, 0.0), best) if role == "mrm" else masses.get(word, 0.0) + best
+        if role == "mrm":
+            return {"<unk>": -5.0, **{word: score - 5.0 for word, score in masses.items()}}
+        return {word: math.log(mass / sum(masses.values())) for word, mass in masses.items() if mass > 0}
+
+
+def _texts(node: Node, before: str = "", chance: float = 1.0) -> Iterator[tuple[str, float, float]]:
+    """Every whole answer under a node: its text, its probability, the score of where it ends (0 for giving up)."""
+    for name, child in node.below.items():
+        text = before + _said(name, child)
+        if child.below:
+            yield from _texts(child, text + BOUNDARY, chance * child.chance)
+        else:
+            yield text, chance * child.chance, child.score or 0.0
+    if (rest := 1 - sum(child.chance for child in node.below.values())) > 1e-12:
+        yield f"{before}I give up.", chance * rest, 0.0
 
 
 def _said(step: str, node: Node) -> str:

@@ -164,7 +164,7 @@ def trial(
             backend,
             task=world.task,
             verifier=scorer,
-            roles=ROLES,
+            roles={**ROLES, "mrm": backend},
             sampling={"max_tokens": max_tokens},
             concurrency=concurrency,
             journal=journal,

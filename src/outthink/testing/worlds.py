@@ -24,6 +24,7 @@ from outthink.parts import choosing, prompts
 _ANSWER = re.compile(r"The answer is (\w+)\.")
 _RESPONSE = re.compile(r"^Response \d+:\n", re.MULTILINE)
 _CHOICES = (choosing.CONSISTENT, choosing.CHECKLIST, choosing.PREFERENCE)
+_TOKEN = re.compile(r"\s*\S+|\s+$")
 _PROBLEM = re.compile(r"Toy problem (\w+):")
 
 
@@ -120,8 +121,8 @@ class World:
         """What a judge says of an answer so far, from 0 to 10; in a world without steps it can't tell."""
         return 5
 
-    def verdicts(self, prompt: Prompt) -> dict[str, float]:
-        """Log-probabilities of what a verifying model may say first about an answer so far; none in a world without steps."""
+    def first_tokens(self, prompt: Prompt, role: str) -> dict[str, float]:
+        """Log-probabilities of what a model in this role may say first after a prompt; none in a world without steps."""
         return {}
 
     def say(self, answer: str | None, gold: str, chance: random.Random) -> Reply:
@@ -151,6 +152,11 @@ def stated(text: str) -> str | None:
     """The last answer that a text states, or None."""
     found = _ANSWER.findall(text)
     return found[-1] if found else None
+
+
+def tokens(text: str) -> list[str]:
+    """The tokens of every simulated model: words with the space before them. Joined they are the text again."""
+    return _TOKEN.findall(text)
 
 
 class ToyTask:
