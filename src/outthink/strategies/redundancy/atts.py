@@ -29,6 +29,7 @@ from outthink.core.task import Answer
 from outthink.parts.conformal import Turns
 from outthink.parts.voting import growing
 
+Calibration = Sequence[Sequence[float]]
 ROUND = 4
 """Samples at a time where n is None, until the budget is spent."""
 
@@ -47,7 +48,7 @@ async def atts(
     n: int | None = None,
     target: str = "generator",
     level: float = 0.4,
-    calibration: Sequence[Sequence[float]] | Mapping[str, Sequence[Sequence[float]]] | None = None,
+    calibration: Calibration | Mapping[str, Calibration] | None = None,
     calibrate: int = 16,
     turns: int = 15,
     chunk: int = 500,
@@ -56,10 +57,8 @@ async def atts(
     """The vote of n samples that a draft model writes and a target model mends."""
     if not 0 <= level <= 1 or min(turns, chunk, calibrate) < 1:
         raise BadInput(f"level = {level} must be in [0, 1]; turns, chunk and calibrate 1 or more", where="atts")
-    if isinstance(calibration, Mapping):
-        calibration = _of(problem, calibration)
     rounds, start = _rounds(run, n), run.prompt(problem)
-    tests = Turns(await _calibrated(run, problem, calibrate, chunk) if calibration is None else calibration)
+    tests = Turns(_of(problem, calibration) or await _calibrated(run, problem, calibrate, chunk))
     failures: list[QuorumNotMet] = []
 
     async def written(child: Run) -> Sample | None:
@@ -103,10 +102,12 @@ async def _calibrated(run: Run, problem: Problem, count: int, chunk: int) -> lis
     return [scores or [-math.inf]]  # where nothing could be scored nothing is known to be unlikely
 
 
-def _of(problem: Problem, calibration: Mapping[str, Sequence[Sequence[float]]]) -> Sequence[Sequence[float]]:
-    if problem.id not in calibration:
-        raise BadInput(f"holds no scores of problem {problem.id!r}", where="calibration of atts")
-    return calibration[problem.id]
+def _of(problem: Problem, calibration: Calibration | Mapping[str, Calibration] | None) -> Calibration | None:
+    if isinstance(calibration, Mapping):
+        if problem.id not in calibration:
+            raise BadInput(f"holds no scores of problem {problem.id!r}", where="calibration of atts")
+        return calibration[problem.id]
+    return calibration
 
 
 def _rounds(run: Run, n: int | None) -> Iterable[int]:
