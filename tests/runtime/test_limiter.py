@@ -250,3 +250,13 @@ def test_a_load_that_does_not_fill_the_limit_teaches_nothing() -> None:
         assert limiter.limit == 8
 
     run(main())
+
+
+async def test_a_pause_whose_timer_went_off_early_ends_all_the_same() -> None:
+    limiter = Limiter(1)
+    limiter.pause(0.02)
+    assert limiter._timer is not None
+    limiter._timer.cancel()
+    limiter._resume()  # a loop fires its timers up to its clock's resolution early, and nobody waits yet
+    async with asyncio.timeout(1):
+        (await limiter.acquire()).release()

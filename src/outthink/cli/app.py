@@ -12,6 +12,7 @@ from outthink.cli.demo import demo
 from outthink.cli.evaluate import evaluate
 from outthink.cli.failures import EXIT_CODES
 from outthink.cli.fit import fit
+from outthink.cli.keys import keys
 from outthink.cli.pool import pool
 from outthink.cli.probe import probe
 from outthink.cli.record import record
@@ -19,6 +20,7 @@ from outthink.cli.resume import resume
 from outthink.cli.serve import serve
 from outthink.cli.solve import solve
 from outthink.cli.strategies import strategies
+from outthink.cli.view import view
 
 _EPILOG = "\b\nExit codes:\n" + "\n".join(f"  {code.value:<4} {meaning}" for code, meaning in EXIT_CODES.items())
 
@@ -36,5 +38,5 @@ def app(context: click.Context, file: Path | None) -> None:
         context.default_map = config.default_map(group, config.read(path), str(path))
 
 
-for command in (solve, evaluate, record, pool, compare, fit, strategies, probe, resume, serve, demo):
+for command in (solve, evaluate, record, pool, compare, fit, strategies, probe, resume, view, serve, keys, demo):
     app.add_command(command)

@@ -13,10 +13,11 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from outthink.core.budget import Budget
@@ -174,14 +175,6 @@ class Spending:
             for day, exact in changed:
                 day.covered = exact
 
-    def history(self, key: str, days: int = 30) -> list[dict[str, Any]]:
-        """What a key spent on each of the last days, newest first."""
-        if self._db is None:
-            return []
-        self.flush()
-        query = f"SELECT day, {', '.join(COLUMNS)} FROM spent WHERE key = ? ORDER BY day DESC LIMIT ?"
-        return [dict(zip(("day", *COLUMNS), row, strict=True)) for row in self._db.execute(query, (key, days))]
-
     def _forget(self, today: date) -> None:
         """Let go of past days that nothing is under way in."""
         self.flush()
@@ -210,3 +203,16 @@ class Spending:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise JournalDamaged(f"{self.path} can't be written: {error}") from None
+
+
+def history(folder: Path, key: str, days: int) -> list[dict[str, Any]]:
+    """What a key spent on each of the last days, newest first; also while a gateway has the file open. Raises JournalDamaged."""
+    path = folder / "spending.db"
+    if not path.is_file():
+        return []
+    query = f"SELECT day, {', '.join(COLUMNS)} FROM spent WHERE key = ? ORDER BY day DESC LIMIT ?"
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
+            return [dict(zip(("day", *COLUMNS), row, strict=True)) for row in db.execute(query, (key, days))]
+    except sqlite3.Error as error:
+        raise JournalDamaged(f"{path} is no record of spending or is broken: {error}") from None

@@ -26,6 +26,8 @@ from outthink.runtime.limiter import Permit
 
 REMEMBERED = 4096
 """Samples whose failed upstreams are remembered."""
+SHORTEST_WAIT = 0.05
+"""Seconds between two looks for an upstream where all are out: a trial of somebody else's may be under way."""
 UNLIMITED = 4096
 """Calls that a pool takes where no upstream's number is given: each finds its own."""
 
@@ -58,6 +60,7 @@ class UpstreamPool:
         self.prices = prices or (own.pop() if len(own) == 1 else None)
         self._observers = list(observers)
         self._rng = rng or random.Random()
+        self.unsent = 0  # attempts that met no upstream
         self._failed: OrderedDict[Identity, set[str]] = OrderedDict()
 
     @property
@@ -133,34 +136,37 @@ class UpstreamPool:
         return completion
 
     async def _taken(self, request: Request) -> tuple[Upstream, Permit]:
-        """An upstream, and a place among its calls."""
+        """An upstream, and a place among its calls; where all are out, waits for one that may be back soon."""
+        clock = asyncio.get_running_loop().time
+        patient_until = clock() + self.health.patience_seconds
         while True:
             upstream = self._chosen(request)
-            permit = await upstream.limiter.acquire()
-            if upstream.ready:
-                return upstream, permit
-            permit.release()  # it went out of service while this call waited for it
+            if upstream is not None:
+                permit = await upstream.limiter.acquire()
+                if upstream.ready:
+                    return upstream, permit
+                permit.release()  # it went out of service while this call waited for it
+                continue
+            wait = max(self.back_in(), SHORTEST_WAIT)
+            if clock() + wait > patient_until:
+                raise self._out(wait)
+            await asyncio.sleep(wait)
 
-    def _chosen(self, request: Request) -> Upstream:
+    def _chosen(self, request: Request) -> Upstream | None:
         """Two drawn by weight, and the one of them with less to do: the load follows the weights and avoids the slow."""
         met = self._failed.get(request.identity, set()) if request.identity is not None else set()
         able = [each for each in self.upstreams if each.ready and each.serves(request)]
         able = [each for each in able if each.name not in met] or able
-        if not able:
-            raise self._out()
-        if len(able) == 1:
-            return able[0]
+        if len(able) < 2:
+            return able[0] if able else None
         first, second = self._rng.choices(able, [each.weight for each in able], k=2)
         return second if second.load < first.load else first
 
-    def _out(self) -> BackendError:
-        """Nobody can answer: wait where that is worth while, else fail."""
-        reasons = "; ".join(dict.fromkeys(f"{each.name}: {each.breaker.reason or 'not reached'}" for each in self.upstreams))
-        message = f"no upstream of {self.public} can be used now ({reasons})"
-        wait = self.back_in()
-        if wait <= self.health.patience_seconds:
-            return Refused(message, status=503, retry_after=max(wait, 0.01))
-        return Permanent(message, status=503)
+    def _out(self, wait: float) -> Permanent:
+        """Nobody can answer, nor will soon: nothing was sent, and it isn't tried again."""
+        self.unsent += 1
+        reasons = "; ".join(dict.fromkeys(f"{each.name}: {each.breaker.reason or 'can not be used'}" for each in self.upstreams))
+        return Permanent(f"no upstream of {self.public} can be used now ({reasons})", status=503, retry_after=wait)
 
     def back_in(self) -> float:
         """Seconds until an upstream may be tried again; 0 where one can be now."""
@@ -193,7 +199,7 @@ class UpstreamPool:
         met = self._failed.get(request.identity, {upstream.name}) if request.identity is not None else {upstream.name}
         others = any(each.ready and each.name not in met and each.serves(request) for each in self.upstreams)
         if isinstance(error, Permanent):  # a bad key of one upstream is no reason to give up on all of them, nor for good
-            return Refused(str(error), status=error.status, retry_after=0.0) if others else self._out()
+            return Refused(str(error), status=error.status, retry_after=0.0 if others else None)
         if others and not seen:
             error.retry_after = 0.0
         if isinstance(error, Refused):

@@ -98,6 +98,8 @@ class Limiter:
             turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             heapq.heappush(self._queue, (priority, next(self._arrivals), turn))
             self.waiting += 1
+            if now < self._paused_until:  # a loop fires its timers a little early: the one that ends the pause may be gone
+                self._arm()
             try:
                 await turn
             except asyncio.CancelledError:

@@ -1,6 +1,6 @@
 """Writes the tables of docs/gateway-operation.md from the settings themselves, so that they can't differ.
 
-    python -m outthink.gateway.config.reference docs/gateway-operation.md
+python -m outthink.gateway.config.reference docs/gateway-operation.md
 """
 
 from __future__ import annotations
@@ -51,7 +51,10 @@ def _section(name: str, kind: type) -> str:
 
 def _row(each: Field[Any], hint: Any) -> str:
     rule = rule_of(each)
-    bounds = [f"at least {rule.least:g}" if rule.least is not None else "", f"at most {rule.most:g}" if rule.most is not None else ""]
+    bounds = [
+        f"at least {rule.least:g}" if rule.least is not None else "",
+        f"at most {rule.most:g}" if rule.most is not None else "",
+    ]
     choices = [" or ".join(f"`{choice}`" for choice in rule.choices)]
     note = ", ".join(filter(None, bounds + choices))
     meaning = rule.help + (f" ({note})" if note else "")
