@@ -62,6 +62,10 @@ def _owners(ends: Sequence[float], points: Sequence[float]) -> list[int]:
     return [bisect_right(ends, point, hi=last) for point in points]
 
 
+def _point(stratum: int, offset: float) -> float:
+    return min(stratum + offset, math.nextafter(stratum + 1, 0))  # never in the next one by rounding
+
+
 def _inside(ends: Sequence[float], place: int, chance: Chance) -> float:
     """A point drawn evenly from a place's part."""
     start, end = (ends[place - 1] if place else 0.0), ends[place]
@@ -78,7 +82,7 @@ def multinomial(weights: Sequence[float], count: int, chance: Chance, kept: int 
 def stratified(weights: Sequence[float], count: int, chance: Chance, kept: int | None = None) -> list[int]:
     """One point drawn from each of `count` equal strata."""
     ends = _ends(weights, count)
-    points = [at + chance.random() for at in range(count)]
+    points = [_point(at, chance.random()) for at in range(count)]
     if kept is not None:
         point = _inside(ends, kept, chance)
         points[int(point)] = point
@@ -89,7 +93,7 @@ def systematic(weights: Sequence[float], count: int, chance: Chance, kept: int |
     """One point in each of `count` equal strata, at the same place in all of them."""
     ends = _ends(weights, count)
     offset = chance.random() if kept is None else _inside(ends, kept, chance) % 1.0
-    return _owners(ends, [at + offset for at in range(count)])
+    return _owners(ends, [_point(at, offset) for at in range(count)])
 
 
 def ssp(weights: Sequence[float], count: int, chance: Chance, kept: int | None = None) -> list[int]:

@@ -1,10 +1,12 @@
-"""Exact probabilities of what selection rules choose among independent samples: by counting, not by sampling."""
+"""Exact probabilities, by counting and not by sampling: what rules choose among independent samples, and laws over trees."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+from outthink.testing.trees import Node
 
 
 def chosen(answers: Mapping[str, float], n: int, rank: Callable[[str, int], Any]) -> dict[str | None, float]:
@@ -68,3 +70,15 @@ def refined(
         good, bad = on[0] * (1 - sensitivity), on[1] * specificity
         on = good * keeps + bad * mends, good * (1 - keeps) + bad * (1 - mends)
     return ended + on[0]
+
+
+def tilted(root: Node, weight: Callable[[Sequence[Node]], float]) -> tuple[float, dict[str, float]]:
+    """The normalising constant of p * weight over a tree's whole answers, and the probability of each under it.
+
+    weight: of a whole answer, from its nodes; ends without an answer weigh nothing. Answers at several places add up
+    """
+    heavy: dict[str, float] = {}
+    for path, chance, nodes in root.leaves():
+        heavy[path[-1]] = heavy.get(path[-1], 0.0) + chance * weight(nodes)
+    total = math.fsum(heavy.values())
+    return total, {answer: mass / total for answer, mass in heavy.items()}

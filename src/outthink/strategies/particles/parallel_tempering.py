@@ -43,9 +43,7 @@ async def parallel_tempering(
     """Run a chain of particle filters of `width` traces at each temperature, side by side."""
     descending(temperatures)
     if iterations < 1 or (iterations > 1 and width < 2):
-        raise BadInput(
-            f"{iterations} iterations of width {width}: give 1 or more, and a width of 2 for more than 1", where="width"
-        )
+        raise BadInput(f"{iterations} iterations of width {width}: 1 or more; of width 2 or more where several", where="width")
     potentials, how = [aimed(target, (temperature,), clip) for temperature in temperatures], Resampling(resampling, ess, finished)
     chosen = await conclude(run, problem, [], rule)  # refuses an unknown rule before anything is spent
     before, references = list[Particle](), list[Trace | None]([None] * len(temperatures))

@@ -41,9 +41,7 @@ async def particle_gibbs(
 ) -> Selection:
     """Run `iterations` particle filters of `width` traces, each around a trace drawn from the one before."""
     if iterations < 1 or (iterations > 1 and width < 2):
-        raise BadInput(
-            f"{iterations} iterations of width {width}: give 1 or more, and a width of 2 for more than 1", where="width"
-        )
+        raise BadInput(f"{iterations} iterations of width {width}: 1 or more; of width 2 or more where several", where="width")
     potential, how = aimed(target, (temperature,), clip), Resampling(resampling, ess, finished)
     chosen = await conclude(run, problem, [], rule)  # refuses an unknown rule before anything is spent
     before, reference = list[Particle](), None
