@@ -1,9 +1,9 @@
-"""Strategies that stop early, replayed on recorded pools: published figures against ours, and each against majority.
+"""Strategies that stop early, replayed on recorded pools: published figures against ours.
 
     OUTTHINK_SHARED_DATA=folder python benchmarks/fidelity_stopping.py [--replicates 4]
 
-First part: theirs | ours | difference; beyond its tolerance the exit code is 1. Second part: accuracy and cost of each strategy,
-and the paired difference from the exact majority of as many samples (tokens, where they were recorded) as it used on average.
+First part: theirs | ours | difference; beyond its tolerance the exit code is 1. Second part: DeepConf's rules by perplexities of
+chunks, and the paired difference from the exact majority of as many samples. The rest is held against majority by `evidence.py`.
 """
 
 from __future__ import annotations
@@ -172,32 +172,6 @@ def equal_spending(recorded: Pool, ours: Tried) -> tuple[str, str, str]:
     return str(accuracy(np.clip(ours.credit, 0, 1))), f"{cost} = majority@{k:.1f}", f"{gap} {verdict}"
 
 
-def compared(replicates: int) -> Iterator[tuple[str, str, str, str, str]]:
-    """Every strategy that these pools can replay, on every pool."""
-    pools = {
-        "last letters, GPT-3.5": (pool("lastletters_gpt35_T07"), 40),
-        "MATH-500 x 80, R1-Llama-8B": (pool("math500_100_r1llama8b_80_chunkppl"), 40),
-        "GPQA x 128, Llama-3.3-70B": (pool("gpqa64_llama70b_genrm_128x32"), 40),
-        **{f"AIME x 8, {model}": (pool("aime_reasoners_8x8", model), 8) for model in ("R1", "QwQ", "Qwen3")},
-    }
-    rules = ("beta", "dirichlet", "crp", "entropy", "share")
-    cases: list[tuple[str, str, dict[str, Any]]] = [
-        *((f"AC {rule}", "adaptive_consistency", {"rule": rule}) for rule in rules),
-        ("ESC w=5", "early_stopping_consistency", {}),
-        ("ESC w=4, risk 1%", "early_stopping_consistency", {"window": 4, "risk": 0.01}),
-        ("saturation 0.01", "saturation", {}),
-        ("saturation 0.001", "saturation", {"gain": 0.001}),
-        ("FFS-1", "first_finish", {}),
-        ("FFS-3", "first_finish", {"k": 3}),
-    ]
-    for name, (recorded, n) in pools.items():
-        timed = recorded.frame["completion_tokens"].null_count() == 0
-        for label, strategy, parameters in cases:
-            if strategy != "first_finish" or timed:
-                runs = 1 if strategy == "first_finish" else replicates
-                yield name, label, *equal_spending(recorded, tried(recorded, strategy, runs, n=n, **parameters))
-
-
 def chunk_confidence() -> Iterator[tuple[str, str, str, str, str]]:
     """DeepConf's rules where only perplexities of chunks of 500 tokens were recorded: a group's confidence is 1 / perplexity.
 
@@ -248,9 +222,8 @@ def main() -> int:
         mark = "  BEYOND ITS TOLERANCE" if far else ""
         print(f"{what:58} {theirs:<8.4g} {ours:<8.4f} {ours - theirs:+.4f}{mark}", flush=True)
     print(f"\n{'pool':28} {'strategy':26} {'accuracy':22} {'cost':32} against majority at equal cost")
-    for name, label, right, cost, gap in (*compared(replicates), *chunk_confidence()):
+    for name, label, right, cost, gap in chunk_confidence():
         print(f"{name:28} {label:26} {right:22} {cost:32} {gap}", flush=True)
-    print("\nNot replayed: certaindex, deepprune, atts (a model must continue prefixes), and DeepConf's own top-k confidences")
     return min(bad, 1)
 
 

@@ -3,7 +3,7 @@
 Paper: "Think Deep, Think Fast: Investigating Efficiency of Verifier-free Inference-time-scaling Methods", arXiv:2504.14047.
 The paper reports that right answers are shorter; how to select by it is ours, no code is known: rule="vote" lets the `keep`
 shortest part of the samples vote, rule="best" takes the shortest alone. Much of the gap it reports is problems' difficulty:
-within one problem length says little (benchmarks/fidelity_selection.py), so test it on your model before you rely on it.
+within one problem length says little (docs/evidence.md), so test it on your model before you rely on it.
 """
 
 from __future__ import annotations
