@@ -144,8 +144,12 @@ def _budgets(callers: Iterable[Caller]) -> list[dict[str, Any]]:
     return [
         {
             "name": caller.name,
-            "limits": [{"dimension": COLUMNS[at], "limit": limit, "spent": caller.scope.used[at]} for at, limit in scope.limits],
+            "limits": [
+                {"dimension": name, "limit": limit, "spent": caller.scope.used[COLUMNS.index(name)]}
+                for name, limit in limits.items()
+            ],
         }
         for caller in callers
-        if (scope := caller.scope).limits
+        # Not the scope's own `limits`: an unlimited key's count all the same.
+        if (limits := {name: limit for name, limit in caller.scope.budget.limits().items() if name in COLUMNS})
     ]

@@ -34,14 +34,17 @@ export function seconds(value) {
   if (value === null || value === undefined) return "?";
   if (value < 0.9995) return `${Math.round(value * 1000)}${SPACE}ms`;
   if (value < 99.95) return `${trimmed(value.toFixed(1))}${SPACE}s`;
-  if (value < 5940) return `${Math.floor(value / 60)}${SPACE}min ${Math.round(value % 60)}${SPACE}s`;
+  if (value < 5940) {
+    const whole = Math.round(value);
+    return whole % 60 ? `${Math.floor(whole / 60)}${SPACE}min ${whole % 60}${SPACE}s` : `${whole / 60}${SPACE}min`;
+  }
   return `${(value / 3600).toFixed(1)}${SPACE}h`;
 }
 
 export function money(usd) {
   if (usd === null || usd === undefined) return "price unknown";
   if (usd === 0) return "$0";
-  return usd < 0.01 ? `$${trimmed(usd.toPrecision(2))}` : `$${usd.toFixed(usd < 1 ? 3 : 2)}`;
+  return usd < 0.01 ? `$${trimmed(usd.toPrecision(2))}` : `$${usd.toFixed(usd < 1 && Math.round(usd * 1000) % 10 ? 3 : 2)}`;
 }
 
 export function plural(number, one, many = `${one}s`) {
