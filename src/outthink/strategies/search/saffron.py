@@ -7,8 +7,8 @@ which lack a constant: it comes from `reference`, a token whose reward is always
 tokens that it names have no reward: they are never taken while another one is there (conservative exploration: a reward model
 must give what it never saw in training less than anything else).
 Differs from the official code: a beam is ranked by the reward of its last token, ended or not. `compat` gives ended ones the
-width first, and open ones no reward of their own, as that code does. Needs a backend that names its alternatives; over a chat endpoint
-that doesn't, use a process verifier with `beam_search`.
+width first, and open ones no reward of their own, as that code does.
+Needs a backend that names its alternatives; over a chat endpoint that doesn't, use a process verifier with `beam_search`.
 """
 
 from __future__ import annotations
