@@ -96,9 +96,9 @@ def page(rows: list[Found]) -> str:
         "# Search over steps, measured",
         "",
         "Written by `python benchmarks/search.py write` from what `python benchmarks/search.py measure` measured: the",
-        f"[tiny reasoner](tiny.md) on {rows[0]['problems']} held-out Countdown problems, temperature 1. Accuracy with its 95%",
-        "interval over problems. Tokens are per problem: all prompt and completion tokens of generator and verifier, nothing",
-        "taken off for prefix caching. The last column is the paired difference to best-of-n *under the same verifier and for the",
+        f"[tiny reasoner](tiny.md) on {rows[0]['problems']} held-out Countdown problems, temperature 1. Accuracy with its",
+        "95% interval over problems. Tokens are per problem: all prompt and completion tokens of generator and verifier,",
+        "nothing taken off for prefix caching. The last column is the paired difference to best-of-n *under the same verifier and for the",
         "same tokens*, in points; bold where its interval lies above 0.",
         "",
         "![Accuracy against tokens by strategy, for three verifiers](images/search.png)",
@@ -164,8 +164,8 @@ def picture(rows: list[Found], path: Path) -> None:
                 zorder=3 if wide else 2,
             )
             if len(points) > 1:
-                axis.fill_between(tokens, [row["low"] for row in points], [row["high"] for row in points], color=colour, alpha=0.09,
-                                  linewidth=0)  # fmt: skip
+                low, high = [row["low"] for row in points], [row["high"] for row in points]
+                axis.fill_between(tokens, low, high, color=colour, alpha=0.09, linewidth=0)
             else:
                 only = points[0]
                 axis.plot([tokens[0]] * 2, [only["low"], only["high"]], color=colour, linewidth=1)
