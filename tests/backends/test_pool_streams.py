@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from typing import Any
 
+import polars as pl
 import pytest
 
 from outthink.backends.played import RecordedSample
@@ -20,6 +21,9 @@ from outthink.core.sample import Finish
 from outthink.core.sampling import Sampling
 from outthink.core.selection import Result, Selection
 from outthink.core.strategy import strategy
+from outthink.evaluation.pool import Pool
+from outthink.evaluation.recorded import RecordedTask
+from outthink.evaluation.schema import shaped
 from outthink.runtime.clock import run_virtually
 from outthink.session import Session
 from outthink.testing.worlds import ToyTask
@@ -119,3 +123,18 @@ async def test_arrays_are_given_where_they_were_kept() -> None:
     assert (piece.meta["step_scores"], piece.meta["language"]) == ([0.5, None], "de")
     with pytest.raises(PoolMiss, match="not the arrays"):
         await pool.complete(request(logprobs=LogprobNeed(3, keep=True)))
+
+
+async def test_what_a_stream_revealed_is_answered_by_the_task_of_the_recording() -> None:
+    row = {"problem_id": "p", "problem": "2+2?", "gold": "four", "model": "m", "sample_index": 0, "finish": "eos",
+           "correct": True, "text": "The answer is five. No: The answer is four.", "answer": "four", "answer_class": "four"}  # fmt: skip
+    pool, problem = Pool(shaped(pl.DataFrame([row]), {}, "pool")), Problem("2+2?", id="p", gold="four")
+    task = RecordedTask(pool, ToyTask())
+    assert [answer.text for answer in await task.answers(problem, [row["text"], "The answer is five. No"], [])] == [
+        "four",
+        "five",
+    ]
+    assert await task.grade(problem, ["four", "five", None]) == [True, False, False]
+    for other in (RecordedTask(pool), task):
+        with pytest.raises(PoolMiss, match="holds no answer"):
+            await other.answers(problem, ["The answer is six."], [])

@@ -22,7 +22,8 @@ class RecordedTask:
     """The task of one model's pool: answers, their classes and grades are the recorded ones, steps those of `task`.
 
     An answer that is graded differently in different samples counts as right if at least half of them are. `task` gives the
-    prompts where the recording kept their digests; without it a problem's prompt is its text.
+    prompts where the recording kept their digests (without it a problem's prompt is its text), and what the beginnings answer
+    that streams reveal.
     """
 
     def __init__(self, pool: Pool, task: Any = None) -> None:
@@ -46,20 +47,23 @@ class RecordedTask:
         return self._task.prompt(problem) if self._task is not None else Prompt.chat(problem.text)
 
     async def answers(self, problem: Problem, texts: Sequence[str], known: Sequence[str]) -> list[Answer]:
-        """The recorded answer of each text. Raises PoolMiss for a text that was not recorded."""
+        """The recorded answer of each text; `task` says what the beginning of one answers. Raises PoolMiss for any other."""
         recorded, _ = self._of(problem.id)
-        for text in texts:
-            if text not in recorded:
+        begun = list(dict.fromkeys(text for text in texts if text not in recorded))
+        for text in begun:
+            if self._task is None or not any(whole.startswith(text) for whole in recorded):
                 raise PoolMiss(f"{self.name} holds no answer for a text of problem {problem.id!r} that begins {text[:40]!r}")
-        return [recorded[text] for text in texts]
+        said = dict(zip(begun, await self._task.answers(problem, begun, known), strict=True)) if begun else {}
+        return [recorded[text] if text in recorded else said[text] for text in texts]
 
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[bool]:
-        """The recorded grade of each answer or answer class. Raises PoolMiss for one that was not graded."""
+        """The recorded grade of each answer or answer class; `task` grades others. Raises PoolMiss where there is no task."""
         _, graded = self._of(problem.id)
-        for answer in answers:
-            if answer is not None and answer not in graded:
-                raise PoolMiss(f"{self.name} holds no grade for the answer {answer[:40]!r} of problem {problem.id!r}")
-        return [answer is not None and graded[answer] for answer in answers]
+        others = [answer for answer in answers if answer is not None and answer not in graded]
+        if others and (self._task is None or problem.gold is None):
+            raise PoolMiss(f"{self.name} holds no grade for the answer {others[0][:40]!r} of problem {problem.id!r}")
+        found = dict(zip(others, await self._task.grade(problem, others), strict=True)) if others else {}
+        return [answer is not None and {**graded, **found}[answer] for answer in answers]
 
     def _of(self, problem: str) -> tuple[dict[str, Answer], dict[str, bool]]:
         if problem not in self._known:
