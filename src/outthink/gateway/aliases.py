@@ -13,8 +13,8 @@ import re
 from collections.abc import Collection
 from dataclasses import replace
 
-from outthink import catalogue
 from outthink.core.errors import BadInput, UnknownName
+from outthink.gateway import known
 from outthink.gateway.body import Fields
 from outthink.gateway.choice import Choice, samples_of
 
@@ -49,12 +49,12 @@ def of_optillm(approach: str, fields: Fields | None = None) -> Choice:
     if re.search(r"[&|]", approach):
         raise BadInput(f"{approach!r} joins several approaches; choose one strategy, such as majority:8", where=where)
     name, n, verifier = _OPTILLM.get(approach, ("", None, ""))
-    if not name or name not in catalogue.strategies():
-        here = sorted(each for each, (target, _, _) in _OPTILLM.items() if target in catalogue.strategies())
+    if not name or name not in known.strategies():
+        here = sorted(each for each, (target, _, _) in _OPTILLM.items() if target in known.strategies())
         raise BadInput(f"{approach!r} has no counterpart here; those that have: {', '.join(here)}", where=where)
     if fields is not None and approach == "majority_voting":
         n = fields.whole("k", 1, 4096) or n
-    return Choice(catalogue.strategy(name), n=n, verifier=verifier)
+    return Choice(known.strategy(name), n=n, verifier=verifier)
 
 
 def of_model_prefix(model: str, models: Collection[str]) -> tuple[Choice, str] | None:
@@ -72,11 +72,11 @@ def of_model_prefix(model: str, models: Collection[str]) -> tuple[Choice, str] |
 def of_thinkbooster(strategy: str, scorer: str, fields: Fields | None = None) -> Choice:
     """The choice that a strategy and a scorer of ThinkBooster stand for. Raises BadInput, UnknownName."""
     name, parameter = _THINKBOOSTER.get(strategy, (strategy, ""))
-    if name not in catalogue.strategies():
-        raise UnknownName("strategy", strategy, [*catalogue.strategies(), *_THINKBOOSTER])
+    if name not in known.strategies():
+        raise UnknownName("strategy", strategy, [*known.strategies(), *_THINKBOOSTER])
     given = {each: fields.whole(each, 1, 4096) for each in _NUMBERS} if fields is not None else {}
     n = given.get(parameter) or given.get("tts_budget") or given.get("num_paths") or _DEFAULTS.get(parameter)
-    found = catalogue.strategy(name)
+    found = known.strategy(name)
     if "scores" not in found.needs:
         return Choice(found, n=n)
     return Choice(found, n=n, verifier=scorer_of(scorer or "entropy"))
@@ -87,8 +87,8 @@ def scorer_of(name: str) -> str:
     if name in ("prm", ""):
         return ""
     found = _SCORERS.get(name, name.replace("-", "_"))
-    if found not in catalogue.verifiers():
-        raise UnknownName("verifier", name, [*catalogue.verifiers(), *_SCORERS])
+    if found not in known.verifiers():
+        raise UnknownName("verifier", name, [*known.verifiers(), *_SCORERS])
     return found
 
 
@@ -118,4 +118,4 @@ def of_its_hub(value: object, where: str) -> int:
 def with_n(choice: Choice, n: int) -> Choice:
     """The choice with so many samples; without a strategy it is a majority vote, as its_hub has it."""
     strategy = choice.strategy
-    return replace(choice, n=n, strategy=strategy if strategy is not None else catalogue.strategy("majority"))
+    return replace(choice, n=n, strategy=strategy if strategy is not None else known.strategy("majority"))

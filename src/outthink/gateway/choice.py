@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from outthink import catalogue
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput
 from outthink.core.strategy import Strategy
+from outthink.gateway import known
 
 LONGEST = 400
 MOST_SAMPLES = 4096
@@ -48,7 +48,7 @@ def read_choice(text: str, where: str = "strategy") -> Choice:
     name, _, rest = text.strip().partition(":")
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*", name):
         raise BadInput(f"{name!r} is no strategy's name; write for example majority:16", where=where)
-    strategy = catalogue.strategy(name)
+    strategy = known.strategy(name)
     parameters: dict[str, Any] = {}
     limits: list[str] = []
     n: int | None = None

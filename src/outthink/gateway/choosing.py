@@ -7,14 +7,14 @@ that doesn't only changes what it says (a header may lower the budget of the pat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from outthink import catalogue, tasks
+from outthink import tasks
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput, UnknownName
-from outthink.gateway import aliases
+from outthink.gateway import aliases, known
 from outthink.gateway.body import Fields
 from outthink.gateway.choice import Choice, read_choice, samples_of
 from outthink.gateway.gateway import Gateway
@@ -97,7 +97,7 @@ def choose(gateway: Gateway, caller: Caller, place: Place, fields: Fields) -> Ch
     if task:
         _known("task", task, tasks.names())
     if verifier is not None:
-        _known("verifier", verifier, catalogue.verifiers())
+        _known("verifier", verifier, known.verifiers())
     return _settled(gateway, caller, model, choice, task, verifier, progress, record, named)
 
 
@@ -178,10 +178,10 @@ def _of_budget(budget: object) -> Choice:
     return Choice(budget=limit)
 
 
-def _known(kind: str, name: str, known: list[str]) -> None:
+def _known(kind: str, name: str, names: Sequence[str]) -> None:
     """Clients name built-in things only: `package.module:object` would import what they say."""
-    if name.replace("-", "_") not in known:
-        raise UnknownName(kind, name, known)
+    if name.replace("-", "_") not in names:
+        raise UnknownName(kind, name, names)
 
 
 def _settled(
@@ -196,7 +196,7 @@ def _settled(
     called: str,
 ) -> Chosen:
     """Everything decided: how many samples, and under which budget."""
-    strategy = choice.strategy or catalogue.strategy("single")
+    strategy = choice.strategy or known.strategy("single")
     if caller.strategies and strategy.name not in caller.strategies:
         raise Refusal(403, f"this key may not use {strategy.name}; it may use: {', '.join(sorted(caller.strategies))}")
     parameters = dict(choice.parameters)

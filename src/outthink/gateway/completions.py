@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from outthink import catalogue
 from outthink.core.backend import Delta
 from outthink.core.errors import BadInput
 from outthink.core.prompt import Prompt
+from outthink.gateway import known
 from outthink.gateway.body import Fields
 from outthink.gateway.messages import text_of_extra
 from outthink.gateway.preparing import Arrival, Form, Ready, begun, note_of, prepared
@@ -96,7 +96,7 @@ def read_completion(arrival: Arrival, body: Mapping[str, Any]) -> tuple[Ready, C
         if strategy.name != "single":
             raise BadInput(f"best_of is a strategy of its own, and {strategy.name} is asked for too; keep one", where="best_of")
         # What OpenAI documents: the samples with the highest log-probability per token.
-        best = replace(chosen.choice, strategy=catalogue.strategy("best_of_n"))
+        best = replace(chosen.choice, strategy=known.strategy("best_of_n"))
         chosen = replace(chosen, choice=best, parameters={"n": best_of}, samples=best_of, verifier="mean_logprob")
     elif strategy.name != "single" and fields.left.get("echo"):
         raise BadInput("the prompt is echoed by the strategy single only", where="echo")

@@ -18,9 +18,13 @@ from outthink.gateway.seams import Admission, AlwaysRoom, Anyone, Keys, NoRecord
 from outthink.models import backend_of
 from outthink.runtime.endpoint import Endpoint
 from outthink.runtime.ledger import Ledger
+from outthink.runtime.limiter import Limiter
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
+
+AT_ONCE = 256
+"""Calls at a server with which the search for what it takes begins: a request must not wait for a search that began with few."""
 
 
 class Gateway:
@@ -107,6 +111,8 @@ async def opened(models: Sequence[str | Path | Backend], *, ledger: Ledger, **se
             endpoint = Endpoint(backend_of(text), ledger, lasting=False)
             stack.push_async_callback(endpoint.backend.close)
             await endpoint.open()
+            if endpoint.backend.capabilities.slots is None:
+                endpoint.limiter = Limiter(start=AT_ONCE)
             name = endpoint.backend.name
             short = name.rpartition("#")[2] if "#" in name else name.rpartition(":")[2]
             made.append(Model(short or name, {"generator": endpoint, "judge": endpoint}, created=int(time.time()), **settings))

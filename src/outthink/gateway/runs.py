@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from outthink import catalogue
 from outthink.core.errors import BackendError, MissingRole, OutthinkError
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.sample import Finish, Sample
 from outthink.core.selection import Result, Selection, Stop
 from outthink.core.strategy import strategy
+from outthink.gateway import known
 from outthink.gateway.conversation import Conversation
 from outthink.gateway.counting import Counting
 from outthink.gateway.gateway import Gateway
@@ -74,7 +74,7 @@ def bindings(job: Job) -> Bindings:
     bound = Bindings(
         task=job.conversation,
         endpoints=model.endpoints,
-        verifiers={"verifier": catalogue.verifier(asked.verifier)} if asked.verifier else {},
+        verifiers={"verifier": known.verifier(asked.verifier)} if asked.verifier else {},
         others=model.others,
         sampling={"generator": asked.sampling},
     )

@@ -1,0 +1,224 @@
+"""What the gateway adds to a model's server: latency of a single sample, CPU per upstream call of a vote, and how much it can take.
+
+    python benchmarks/gateway_latency.py [--seconds 10] [--rounds 3] [--peer]
+
+The upstream is the fake server, the gateway `outthink serve`, its_hub's gateway (--peer) is installed once into an environment of
+its own in the user's cache folder; each is a process of its own. Latency: an open loop at 100 requests/s with an upstream that
+takes 300 ms, against the same loop without a gateway; the contestants take turns in every round, and what is printed are medians
+over rounds. CPU: user and system time of the gateway's process while clients ask for votes of 16 samples, for each upstream call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import re
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from outthink.testing.fake_server import FakeServerProcess, FakeSettings
+
+PEER = "its_hub[lm]==1.2.0"
+LATENCY, RATE = 0.3, 100.0
+VOTES, CLIENTS = 16, 8
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Target:
+    """Something that answers chats at `url`. pid: of its process; more: fields of a request for one sample, and for a vote."""
+
+    name: str
+    url: str
+    pid: int | None
+    one: dict[str, Any]
+    vote: dict[str, Any]
+
+
+def question(at: int) -> list[dict[str, str]]:
+    return [{"role": "user", "content": f"What is {at} plus {at % 7}?"}]
+
+
+async def open_loop(target: Target, seconds: float) -> list[float]:
+    """Latencies of requests sent at fixed times, whatever became of the ones before."""
+    found: list[float] = []
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4)) as session:
+
+        async def ask(at: int) -> None:
+            began = time.perf_counter()
+            async with session.post(f"{target.url}/chat/completions", json={"messages": question(at), **target.one}) as response:
+                await response.read()
+                assert response.status == 200, await response.text()
+            found.append(time.perf_counter() - began)
+
+        start = time.perf_counter()
+        tasks = []
+        for at in range(int(seconds * RATE)):
+            if (wait := start + at / RATE - time.perf_counter()) > 0:
+                await asyncio.sleep(wait)
+            tasks.append(asyncio.create_task(ask(at)))
+        await asyncio.gather(*tasks)
+    return found[len(found) // 10 :]  # the first tenth opens connections
+
+
+async def closed_loop(target: Target, body: dict[str, Any], seconds: float, clients: int) -> tuple[int, float]:
+    """Requests that were answered, and the CPU seconds that the target's process took for them."""
+    before, answered, end = cpu_of(target.pid), 0, time.perf_counter() + seconds
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def client(number: int) -> None:
+            nonlocal answered
+            at = number
+            while time.perf_counter() < end:
+                at += clients
+                async with session.post(f"{target.url}/chat/completions", json={"messages": question(at), **body}) as response:
+                    await response.read()
+                    assert response.status == 200, await response.text()
+                answered += 1
+
+        await asyncio.gather(*(client(number) for number in range(clients)))
+    return answered, cpu_of(target.pid) - before
+
+
+def cpu_of(pid: int | None) -> float:
+    """User and system seconds of a process so far."""
+    if pid is None:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def gateway(upstream: str) -> Iterator[Target]:
+    """`outthink serve` over the upstream."""
+    command = [sys.executable, "-m", "outthink", "serve", "--model", f"{upstream}#fake", "--port", "0"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        found = re.search(r"http://\S+/v1", line)
+        if found is None:
+            raise SystemExit(f"the gateway did not start: {line}{process.stderr.read()}")
+        one = {"model": "fake", "max_tokens": 64}
+        yield Target("outthink", found[0], process.pid, one, {**one, "model": f"fake@majority:{VOTES}"})
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def peer_python() -> Path:
+    """The interpreter of its_hub's own environment; made on first use."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = cache / "outthink" / "benchmarks" / PEER
+    python = home / "bin" / "python"
+    if not (home / "done").exists():
+        print(f"installing {PEER} into {home}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", PEER], check=True)
+        (home / "done").touch()
+    return python
+
+
+@contextlib.asynccontextmanager
+async def peer(upstream: str) -> AsyncIterator[Target]:
+    """its_hub's gateway with self-consistency over the upstream."""
+    port = free_port()
+    command = [str(peer_python().parent / "its-iaas"), "--host", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    base = f"http://127.0.0.1:{port}"
+    settings = {"endpoint": upstream, "api_key": "none", "model": "fake", "alg": "self-consistency", "provider": "openai"}
+    try:
+        async with aiohttp.ClientSession() as session:
+            for _ in range(200):
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with session.post(f"{base}/configure", json=settings) as response:
+                        text = await response.text()
+                        if response.status != 200:
+                            raise SystemExit(f"its_hub's gateway refused its settings: {text}")
+                        break
+                await asyncio.sleep(0.1)
+            else:
+                raise SystemExit("its_hub's gateway did not start")
+        one = {"model": "fake", "budget": 1}
+        yield Target("its_hub", f"{base}/v1", process.pid, one, {**one, "budget": VOTES})
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All figures, in turns."""
+    latencies: dict[str, list[tuple[float, float]]] = {}
+    cpu: dict[str, list[float]] = {}
+    rate: dict[str, list[float]] = {}
+    slow = FakeSettings(latency=LATENCY, ledger=False)
+    fast = FakeSettings(latency=0.005, ledger=False)
+    async with contextlib.AsyncExitStack() as stack:
+        slow_url, fast_url = (stack.enter_context(FakeServerProcess(each)).url for each in (slow, fast))
+        direct = Target("direct", slow_url, None, {"model": "fake", "max_tokens": 64}, {})
+        over_slow, over_fast = [stack.enter_context(gateway(slow_url))], [stack.enter_context(gateway(fast_url))]
+        if arguments.peer:
+            over_slow.append(await stack.enter_async_context(peer(slow_url)))
+            over_fast.append(await stack.enter_async_context(peer(fast_url)))
+        for _ in range(arguments.rounds):
+            for target in (direct, *over_slow):
+                found = sorted(await open_loop(target, arguments.seconds))
+                tail = found[min(len(found) - 1, int(len(found) * 0.99))]
+                latencies.setdefault(target.name, []).append((statistics.median(found) * 1e3, tail * 1e3))
+            for target in over_fast:
+                votes, spent = await closed_loop(target, target.vote, arguments.seconds, CLIENTS)
+                cpu.setdefault(target.name, []).append(spent / (votes * VOTES) * 1e3)
+                singles, _ = await closed_loop(target, target.one, arguments.seconds / 2, 32)
+                rate.setdefault(target.name, []).append(singles / (arguments.seconds / 2))
+    base = latencies["direct"]
+    figures: dict[str, Any] = {"direct": {"median_ms": _median(m for m, _ in base), "p99_ms": _median(p for _, p in base)}}
+    for name in cpu:
+        added = [(m - base_m, p - base_p) for (m, p), (base_m, base_p) in zip(latencies[name], base, strict=True)]
+        figures[name] = {
+            "added_median_ms": _median(m for m, _ in added),
+            "added_p99_ms": _median(p for _, p in added),
+            "cpu_ms_per_upstream_call": _median(cpu[name]),
+            "single_requests_per_second": _median(rate[name]),
+        }
+    return figures
+
+
+def _median(values: Any) -> float:
+    return round(statistics.median(values), 3)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--peer", action="store_true", help="its_hub's gateway beside ours")
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    figures = asyncio.run(measure(arguments))
+    if arguments.json:
+        print(json.dumps(figures, indent=1))
+        return
+    for name, row in figures.items():
+        print(f"{name:10}" + "  ".join(f"{key} {value:g}" for key, value in row.items()))
+
+
+if __name__ == "__main__":
+    main()
