@@ -127,7 +127,8 @@ def lines(sources: Mapping[str, Source], replicates: int, only: str | None = Non
 
 def document(found: Sequence[tuple[Trial, str, Row]], units: Mapping[str, str], replicates: int) -> Iterator[str]:
     """What the table says in short, and the table."""
-    missing = sorted({name for trial in TRIALS for name in trial.sources} - set(units))
+    there = {(trial.label, name) for trial, name, _ in found}
+    missing = [f"{trial.label} on {name}" for trial in TRIALS for name in trial.sources if (trial.label, name) not in there]
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for trial, _, each in found:
         counts[trial.label][verdict(each).strip("*")] += 1
@@ -140,7 +141,9 @@ def document(found: Sequence[tuple[Trial, str, Row]], units: Mapping[str, str], 
     yield ""
     yield "Recorded scores are free: what a verifier cost was not recorded. *simulated* are toy models with a judge that errs (it"
     yield "approves right answers in 80% and wrong ones in 30%), for what no recording holds: what judges and continuations say."
-    yield from [f"Not run, since it was not here: {', '.join(missing)}."] if missing else []
+    if missing:
+        yield ""
+        yield f"Not in this table, since it was not run here: {'; '.join(missing)}."
     yield ""
     for name in ("better", "worse"):
         named = [f"{label} ({each[name]} of {each.total()})" for label, each in counts.items() if each[name]]
@@ -151,9 +154,10 @@ def document(found: Sequence[tuple[Trial, str, Row]], units: Mapping[str, str], 
     yield "| strategy | samples of | budget | spent | accuracy | majority | gap | verdict |"
     yield "|---|---|--:|--:|---|--:|---|---|"
     for trial, name, each in found:
-        spent = each.samples if each.equal == "samples" else each.tokens
+        counted = each.equal == "samples"
+        spent = f"{each.samples:.1f} samples" if counted else f"{each.tokens:,.0f} {units[name]}"
         yield (
-            f"| {trial.label} | {name} | {each.budget} | {spent:,.{int(units[name] == 'samples')}f} {units[name]} "
+            f"| {trial.label} | {name} | {each.budget} | {spent} "
             f"| {points(each.accuracy, each.low, each.high)} | {100 * (each.baseline_accuracy or 0.0):.1f} "
             f"| {points(each.difference, each.difference_low, each.difference_high, '+')} | {verdict(each)} |"
         )

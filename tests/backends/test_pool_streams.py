@@ -127,7 +127,8 @@ async def test_arrays_are_given_where_they_were_kept() -> None:
 
 async def test_what_a_stream_revealed_is_answered_by_the_task_of_the_recording() -> None:
     row = {"problem_id": "p", "problem": "2+2?", "gold": "four", "model": "m", "sample_index": 0, "finish": "eos",
-           "correct": True, "text": "The answer is five. No: The answer is four.", "answer": "four", "answer_class": "four"}  # fmt: skip
+           "correct": True, "answer": "four", "answer_class": "four",
+           "text": "The answer is five. No: The answer is four."}  # fmt: skip
     pool, problem = Pool(shaped(pl.DataFrame([row]), {}, "pool")), Problem("2+2?", id="p", gold="four")
     task = RecordedTask(pool, ToyTask())
     assert [answer.text for answer in await task.answers(problem, [row["text"], "The answer is five. No"], [])] == [

@@ -40,6 +40,16 @@ class TestContract(StrategyContract):
         "mcts": [{"simulations": 8, "branching": 2, "rollout": True, "rule": "best"}],
         "saffron": [{"width": 2, "top_p": 1.0, "least": 2, "compat": True}],
         "r2": [{"simulations": 6, "branching": 2, "examples": 0}],
+        "particle_filter": [
+            {"width": 4, "target": "final", "resampling": "ssp", "ess": 0.5, "finished": "resampled", "rule": "weighted"},
+            {"width": 4, "resampling": "multinomial", "annealed": (2.0, 1.5), "compat": True},
+        ],
+        "particle_gibbs": [{"width": 3, "iterations": 3, "target": "bernoulli", "resampling": "stratified", "rule": "weighted"}],
+        "parallel_tempering": [{"width": 2, "temperatures": (4.0, 2.0, 1.0), "target": "final", "rule": "sample"}],
+        "fk_steering": [
+            {"width": 4, "potential": "max", "every": 2, "ess": 0.5, "rule": "weighted"},
+            {"width": 4, "potential": "add", "transform": "logit", "strength": 1.0, "resampling": "multinomial", "compat": True},
+        ],
         "beam_search": [{"width": 4, "branching": 2, "rule": "weighted", "unique": False}],
         "dvts": [{"width": 4, "branching": 2, "lookahead": 1, "rule": "majority"}],
         "rebase": [{"width": 6, "temperature": 1.0, "rule": "best"}],
