@@ -10,10 +10,14 @@ from typing import Any
 from outthink.core.backend import Completion, Delta, Piece, Request
 from outthink.core.errors import BackendError, Lost, Permanent, Refused
 from outthink.core.logprobs import LogprobNeed, Logprobs
+from outthink.core.prompt import Prompt
 from outthink.core.sample import Finish
 
 __all__ = ["ENDS", "Reply", "body_of", "failure_of"]
 
+_WITHOUT_EFFECT = frozenset({
+    "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "parallel_tool_calls",
+})  # fmt: skip
 ENDS = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "<end_of_turn>", "<|end|>", "<EOT>", "</s>", "<eos>")
 """Texts of end tokens. A model's vocabulary holds a few of them; llama.cpp ignores the rest."""
 
@@ -56,12 +60,34 @@ def body_of(request: Request, text: str, ends: tuple[str, ...], *, context: int,
     }
     if request.logprobs is not None:
         body["logprobs"] = max(request.logprobs.top, 1)
+    body |= extra_of(request.prompt)
     try:
         return json.dumps(body, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise Permanent(
             "the prompt or a stop string holds half a character (a lone surrogate), which no model can read"
         ) from None
+
+
+def extra_of(prompt: Prompt) -> dict[str, Any]:
+    """What a client's further fields add to the body. Raises Permanent for those that this engine can't honour."""
+    extra = {name: value for name, value in json.loads(prompt.extra or "{}").items() if name not in _WITHOUT_EFFECT}
+    given = {name: value for name, value in extra.items() if value is not None}
+    body = {name: given.pop(name) for name in ("seed", "logit_bias") if name in given}
+    wanted = given.pop("response_format", None) or {}
+    if wanted.get("type") in ("json_schema", "json_object"):
+        body["json_schema"] = (wanted.get("json_schema") or {}).get("schema") or {"type": "object"}
+    pictured = any(message.wire and not is_text(message.wire) for message in prompt.messages)
+    if given or pictured:
+        names = ", ".join(sorted(given)) or "messages that aren't text"
+        raise Permanent(f"the embedded engine can't take {names}; serve the model with an OpenAI-compatible server", status=400)
+    return body
+
+
+def is_text(wire: str) -> bool:
+    """Whether a client's message is text throughout."""
+    content = json.loads(wire).get("content")
+    return not isinstance(content, list) or all(part.get("type") in ("text", "refusal") for part in content)
 
 
 class Reply:
