@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := embedded,math,evaluate,fast,serve,otel,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-short pool pool-picture test test-model test-browser lint format check docs tiny bench clean
+.PHONY: help install demo demo-short pool pool-picture test test-model test-browser peers test-peers lint format check docs tiny bench clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,20 @@ test-model: $(STAMP)  ## the tests that run the embedded model
 test-browser: $(STAMP)  ## the tests of the page, in headless Chromium (part of `make test` where it is installed)
 	$(BIN)/python -m pytest -q -m browser
 
+# Other projects that do what we do, each in an environment of its own: a folder's name, and what is installed there.
+PEERS := .peers
+PEER_its_hub := its-hub>=1.2,<2
+
+peers: $(PEERS)/its_hub/.installed  ## make the environments of other projects that tests compare with
+
+test-peers: $(STAMP) peers  ## the tests that compare with them
+	$(BIN)/python -m pytest -q -m peers
+
+$(PEERS)/%/.installed:
+	@"$(PYTHON)" -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check '$(PEER_$*)'
+	@touch $@
+
 lint: $(STAMP)  ## style, types and the dependency rule
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -83,7 +97,7 @@ bench: $(STAMP)  ## the figures of the README and the closing notes
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 clean:  ## remove what the verbs made
-	rm -rf $(VENV) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PEERS) demo-output build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 $(STAMP): pyproject.toml
 	@if ! "$(PYTHON)" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then \
