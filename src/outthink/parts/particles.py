@@ -121,6 +121,8 @@ class Sweep:
             raise NoAnswer(f"all {self.size} traces are lost at step {self.depth}: {why}")
         if self.open and self.depth % self.potential.every == 0:
             self._resample(chance)
+        if self.open and not self.growing():
+            self.take(iter(()), chance)  # the reference alone goes on, at no cost
 
     def _step(self, at: int, grown: Iterator[Trace | None]) -> Trace | None:
         return next(grown) if at or self.reference is None else self.reference.cut(self.depth)
