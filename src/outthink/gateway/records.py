@@ -11,6 +11,7 @@ Files are FOLDER/YYYY-MM-DD/ID.db. How long they are kept is `retention`'s.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -75,7 +76,7 @@ class Recorder:
         self._seconds, self._dropped, self._describe = seconds, dropped, describe
         self._thread = ThreadPoolExecutor(1, "outthink-records")
         self._waiting = 0
-        self._open: dict[str, tuple[RequestJournal, Path, Redaction]] = {}
+        self._open: set[tuple[RequestJournal, Path, Redaction]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self.adopt(settings)
 
@@ -100,28 +101,34 @@ class Recorder:
         if not self.wanted(asked):
             yield Journal(None)
             return
-        path, redaction = self.path(asked.id), Redaction(self.settings)
         journal = RequestJournal()
         journal.open(header_of(asked), {"command": "serve", **self._describe(asked)})
-        self._open[asked.id] = (journal, path, redaction)
+        path, redaction = self._free(asked.id), Redaction(self.settings)
+        self._open.add(kept := (journal, path, redaction))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._save_open)
         try:
             yield journal
         finally:
-            del self._open[asked.id]
+            self._open.discard(kept)
             with suppress(Exception):
                 journal.flush()
                 self._save(journal.image(), path, redaction)
             journal.close()
 
-    def path(self, request: str) -> Path:
-        """Where the record of a request lies that begins now."""
+    def _free(self, request: str) -> Path:
+        """Where a record goes that begins now. A client may give an id that was given before: nobody's record is replaced."""
         assert self.settings.folder is not None
-        return self.settings.folder / datetime.now(UTC).date().isoformat() / f"{safe(request)}.db"
+        day, name = self.settings.folder / datetime.now(UTC).date().isoformat(), safe(request)
+        taken = {path for _, path, _ in self._open}
+        for number in itertools.count(1):
+            path = day / (f"{name}.db" if number == 1 else f"{name}~{number}.db")
+            if path not in taken and not path.exists():
+                return path
+        raise AssertionError("numbers never end")
 
     def find(self, request: str) -> Path | None:
-        """The record of a request, of whatever day."""
+        """The first record under a request's id, of whatever day."""
         folder = self.settings.folder
         return None if folder is None else next(iter(folder.glob(f"????-??-??/{safe(request)}.db")), None)
 
@@ -133,7 +140,7 @@ class Recorder:
 
     def _save_open(self) -> None:
         self._timer = None
-        for journal, path, redaction in self._open.values():
+        for journal, path, redaction in self._open:
             if journal.changed:
                 self._save(journal.image(), path, redaction)
         if self._open:

@@ -98,6 +98,8 @@ def _of_backend(error: BackendError) -> Refusal:
             if status == 429:
                 return Refusal(429, str(error), code="upstream_overloaded", retry_after=error.retry_after)
             return Refusal(503, str(error), code="upstream_unavailable", retry_after=error.retry_after)
+        case Permanent() if status == 503:  # every upstream of the model is out
+            return Refusal(503, str(error), code="upstream_unavailable", retry_after=error.retry_after)
         case Permanent() if status in (400, 413, 415, 422):
             return Refusal(status, str(error), code="upstream_refused")
         case Lost() if status is None or status in (408, 504):

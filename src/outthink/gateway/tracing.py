@@ -67,7 +67,7 @@ class Tracing:
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("outthink.gateway")
         self._propagator = TraceContextTextMapPropagator()
-        self._requests: dict[str, Span] = {}
+        self._requests: dict[int, Span] = {}  # by the identity of what was asked: a client's id may come twice
 
     def close(self) -> None:
         """Send what waits. Blocks for seconds where the collector is gone."""
@@ -87,12 +87,12 @@ class Tracing:
         )
         if not span.is_recording():
             return None
-        self._requests[asked.id] = span
+        self._requests[id(asked)] = span
         return _Spans(self, asked, span)
 
     def ended(self, asked: Asked, ended: Ended) -> None:
         """Close it with what came of it."""
-        span = self._requests.pop(asked.id, None)
+        span = self._requests.pop(id(asked), None)
         if span is None:
             return
         span.set_attribute("http.response.status_code", 499 if ended.left else ended.status)
