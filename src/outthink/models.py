@@ -28,6 +28,7 @@ def backend_of(
       with Outthink and only knows the tasks `countdown`, `countdown_search` and `calc`
     - a path that ends in .gguf, or `hf:owner/repository/file.gguf`: that file, run in this process
     - `http(s)://host[:port][/v1]#name`: a model on an OpenAI-compatible server; without #name the server's only one
+    - `pooling:URL#name`, `score:URL#name`, `classify:URL#name`: a reward model, for the verifier `reward`
 
     prices: of a model that doesn't state its own
     engine: what a server runs (vllm, sglang, llamacpp, ollama, openai), where asking it doesn't tell
@@ -47,6 +48,11 @@ def backend_of(
 
             capabilities = ProbeReport.read(probed).capabilities()
         return OpenAIBackend(text, prices=prices, engine=engine, capabilities=capabilities)
+    endpoint, colon, rest = text.partition(":")
+    if colon and rest.startswith(("http://", "https://")):
+        from outthink.backends.rewards import RewardBackend
+
+        return RewardBackend(rest, endpoint=endpoint, prices=prices)
     if engine or probed is not None:
         raise BadInput(f"are for servers, and {text!r} is none", where="engine, probed")
     from outthink.backends.llamacpp import LlamaCppBackend
