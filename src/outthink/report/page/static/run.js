@@ -67,7 +67,7 @@ function why(view) {
   }
   if (view.submissions.length > 1) said.push(`${plural(view.submissions.length, "answer")} are handed in together.`);
   if (view.state === "budget") said.push(view.reason ? `It stopped because ${lowered(view.reason)}.` : "It stopped because its budget was spent.");
-  else if (view.reason) said.push(`${view.reason.replace(/\.$/, "")}.`);
+  else if (view.reason) said.push(`${view.reason.replace(/\.$/, "").replace(/^[a-z]/, (letter) => letter.toUpperCase())}.`);
   else if (view.state === "finished") said.push("The strategy ended by itself.");
   else if (view.state === null) said.push("The run has not ended: it is under way, or was stopped and can be resumed.");
   return said.join(" ");

@@ -31,7 +31,7 @@ export function tree(view, state, open) {
     return s("path", { class: chosen.has(node.index) ? "edge chosen" : "edge",
       d: `M${x(node.above)} ${y(node.above)}C${middle} ${y(node.above)} ${middle} ${y(node)} ${x(node)} ${y(node)}` });
   });
-  const focused = placed.find((node) => node.index === state.tree) || placed.find((node) => chosen.has(node.index)) || placed[0];
+  const focused = placed.find((node) => node.index === state.tree) || placed.filter((node) => chosen.has(node.index)).at(-1) || placed[0];
   const marks = placed.map((node) => {
     const sample = view.samples[node.index];
     return s("g", {
@@ -47,8 +47,11 @@ export function tree(view, state, open) {
   s("g", { role: "presentation" }, edges), s("g", { role: "presentation", class: "root", transform: `translate(${LEFT} ${y(plan.root)})` }, s("rect", { x: -6, y: -6, width: 12, height: 12, rx: 3 }), more(plan.root)), marks);
   const left = view.samples.filter(inTree).length - placed.length;
   const box = h("div", { class: "scroll tree-box", "data-scroll": "tree" }, picture);
-  const middle = y(focused && chosen.has(focused.index) ? focused : plan.root);
-  requestAnimationFrame(() => { if (!box.scrollTop) box.scrollTop = middle - box.clientHeight / 2; });
+  requestAnimationFrame(() => {
+    const [top, end] = [y(plan.root), chosen.size ? y(focused) : y(plan.root)];
+    const both = Math.abs(top - end) < box.clientHeight - 2 * ABOVE; // the root and the chosen one, or the chosen one alone
+    if (!box.scrollTop) box.scrollTop = (both ? (top + end) / 2 : end) - box.clientHeight / 2;
+  });
   return section("Tree", { class: "card wide" },
     h("p", { class: "quiet small" }, "Each dot is a sample that continues the one to its left. ", h("span", { class: "keys" }, "Arrow keys walk the tree, Enter opens a sample.")),
     box, legend(view),
