@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import tempfile
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from typing import Any
 import torch
 
 from outthink.backends.llamacpp.engine import Engine
-from outthink.tasks import calc, countdown
+from outthink.tasks import calc, countdown, load
 from train.tiny.export import export
+from train.tiny.measure import SEED, graded, show_coverage
+from train.tiny.measure import Model as Batched
 from train.tiny.model import Model
 from train.tiny.training import loaded
 from train.tiny.vocabulary import BEGIN, encode
@@ -105,15 +108,30 @@ def same(weights: Path, limit: int = 120) -> None:
             served.close()
 
 
+async def accuracies(weights: Path, count: int, samples: int) -> None:
+    """Print pass@k of the float32 and the q8_0 export of the policy, on the same problems with the same seeds."""
+    task, problems = load("countdown"), countdown.problems(count, seed=SEED)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("f32", "q8_0"):
+            file = Path(folder) / f"{kind}.gguf"
+            export(weights, file, "check", quantised=kind == "q8_0")
+            async with Batched(file) as model:
+                show_coverage(
+                    f"{weights.stem} {kind}", await graded(task, problems, await model.samples(task, problems, samples, 1.0))
+                )
+
+
 def main() -> None:
     """Read the command line and print."""
     parser = argparse.ArgumentParser(prog="python -m train.tiny.check", description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path("build/tiny"))
-    parser.add_argument("--weights", nargs="*", default=["policy"])
+    parser.add_argument("--weights", nargs="*", default=["policy", "search", "weak"])
+    parser.add_argument("--problems", type=int, default=400)
     given = parser.parse_args()
     torch.set_num_threads(1)
     for name in given.weights:
         same(given.folder / f"{name}.pt")
+    asyncio.run(accuracies(given.folder / "policy.pt", given.problems, 16))
 
 
 if __name__ == "__main__":

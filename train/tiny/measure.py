@@ -166,15 +166,17 @@ async def measured(folder: Path, count: int) -> None:
         texts = await model.samples(direct, problems, 64, 1.0)
         right = await graded(direct, problems, texts)
         show_coverage("countdown, pass@k", right)
-        cool = await graded(direct, problems, await model.samples(direct, problems, 64, 0.7))
+        cool = await graded(direct, problems, await model.samples(direct, problems, 16, 0.7))
         show_coverage("countdown, pass@k, T 0.7", cool)
         show_coverage("countdown, greedy", await graded(direct, problems, await model.samples(direct, problems, 1, 0.0)))
         claims = [
             [text.rstrip("\n").endswith(f"={problem.gold}") for text in row] for problem, row in zip(problems, texts, strict=True)
         ]
         print(f"  {100 * np.mean(claims):.1f}% of the samples end in the target, {100 * right.mean():.1f}% are right")
+        await voted("countdown, majority of k, T 1", direct, problems, texts)
         for temperature in (0.0, 0.6, 1.0):
-            await voted(model, summing, sums, temperature)
+            drawn = await model.samples(summing, sums, 32 if temperature else 1, temperature)
+            await voted(f"calc, majority of k, T {temperature:g}", summing, sums, drawn)
     for name in ("tiny-verifier", "tiny-verifier-rollouts"):
         await selection(name, folder, problems, texts, right)
     async with Model(folder / "tiny-weak.gguf") as model:
@@ -186,18 +188,17 @@ async def measured(folder: Path, count: int) -> None:
             show_coverage(f"search, pass@k, T {temperature:g}", found)
 
 
-async def voted(model: Model, task: Task, problems: Sequence[Problem], temperature: float) -> None:
-    """Majority of k on `calc`."""
-    n = 1 if temperature == 0 else 64
-    texts = await model.samples(task, problems, n, temperature)
-    ks = [k for k in KS if k <= n]
+async def voted(label: str, task: Task, problems: Sequence[Problem], texts: Texts) -> None:
+    """Majority of k."""
+    ks = [k for k in KS if k <= len(texts[0])]
     rows = []
     for problem, samples in zip(problems, texts, strict=True):
-        answers = [answer.text for answer in await task.answers(problem, samples, [])]
-        kinds = sorted({answer for answer in answers if answer is not None})
-        votes, invalid = [answers.count(kind) for kind in kinds], answers.count(None)
-        rows.append([majority_at_k(votes, [kind == problem.gold for kind in kinds], k, invalid=invalid) for k in ks])
-    show(f"calc, majority of k, T {temperature:g}", ks, list(np.array(rows).T))
+        answers = await task.answers(problem, samples, [])
+        kinds = sorted({answer.text for answer in answers if answer.text is not None})
+        votes = [sum(answer.text == kind for answer in answers) for kind in kinds]
+        right = await task.grade(problem, kinds)
+        rows.append([majority_at_k(votes, right, k, invalid=len(answers) - sum(votes)) for k in ks])
+    show(label, ks, list(np.array(rows).T))
 
 
 def main() -> None:
