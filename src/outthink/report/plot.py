@@ -110,7 +110,8 @@ def _figure(evaluation: Evaluation, ink: str, background: str, title: str) -> Fi
     axes.tick_params(axis="x", length=3)
     unit = "tokens per problem, prompt and completion" if spending(shown) == "tokens" else "samples per problem"
     axes.set_xlabel(f"{unit} (log scale)", color=ink, fontsize=9.5)
-    figure.text(0.022, 0.945, _drawable(title, 70), color=ink, fontsize=12, fontweight="bold", va="center", parse_math=False)
+    size = 12 if len(title) <= 66 else 9.5
+    figure.text(0.022, 0.945, _drawable(title, 88), color=ink, fontsize=size, fontweight="bold", va="center", parse_math=False)
     says = f"accuracy, with 95% intervals over problems; ringed where nothing does better for as many {spending(shown)}"
     figure.text(0.022, 0.9 if title else 0.962, says, color=FAINT, fontsize=9.5, va="center")
     return figure
