@@ -120,6 +120,7 @@ def read_outcomes(path: str | Path, kind: str) -> Iterator[tuple[str, str, int, 
 
 
 def reader(path: str | Path) -> sqlite3.Connection:
+    """A journal file, open for whoever only reads it. Raises BadInput where there is no file."""
     if not Path(path).is_file():
         raise BadInput("there is no such file", where=f"journal {path}")
     return sqlite3.connect(path)
