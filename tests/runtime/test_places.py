@@ -1,4 +1,4 @@
-"""Places among samples: none is taken twice, whoever asks beside whom, and those of one prompt and temperature are counted apart."""
+"""Places among samples: none is taken twice, whoever asks beside whom; those of one prompt and temperature are counted apart."""
 
 from __future__ import annotations
 
