@@ -2,8 +2,8 @@
 
     python benchmarks/gateway_latency.py [--seconds 10] [--rounds 3] [--peer]
 
-The upstream is the fake server, the gateway `outthink serve`, its_hub's gateway (--peer) is installed once into an environment of
-its own in the user's cache folder; each is a process of its own. Latency: an open loop at 100 requests/s with an upstream that
+The upstream is the fake server, the gateway `outthink serve`; its_hub's gateway (--peer) is installed once into an environment
+of its own in the user's cache folder. Each is a process of its own. Latency: an open loop at 100 requests/s with an upstream that
 takes 300 ms, against the same loop without a gateway; the contestants take turns in every round, and what is printed are medians
 over rounds. CPU: user and system time of the gateway's process while clients ask for votes of 16 samples, for each upstream call.
 """
@@ -15,13 +15,12 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import socket
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,9 @@ from typing import Any
 import aiohttp
 
 from outthink.testing.fake_server import FakeServerProcess, FakeSettings
+from outthink.testing.gateway_process import GatewayProcess
 
-PEER = "its_hub[lm]==1.2.0"
+PEER = "its_hub[iaas,lm]==1.2.0"
 LATENCY, RATE = 0.3, 100.0
 VOTES, CLIENTS = 16, 8
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -106,22 +106,10 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-@contextlib.contextmanager
-def gateway(upstream: str) -> Iterator[Target]:
-    """`outthink serve` over the upstream."""
-    command = [sys.executable, "-m", "outthink", "serve", "--model", f"{upstream}#fake", "--port", "0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
-        line = process.stderr.readline()
-        found = re.search(r"http://\S+/v1", line)
-        if found is None:
-            raise SystemExit(f"the gateway did not start: {line}{process.stderr.read()}")
-        one = {"model": "fake", "max_tokens": 64}
-        yield Target("outthink", found[0], process.pid, one, {**one, "model": f"fake@majority:{VOTES}"})
-    finally:
-        process.terminate()
-        process.wait(20)
+def gateway(process: GatewayProcess) -> Target:
+    """`outthink serve` over an upstream."""
+    one = {"model": "fake", "max_tokens": 64}
+    return Target("outthink", process.url, process.pid, one, {**one, "model": f"fake@majority:{VOTES}"})
 
 
 def peer_python() -> Path:
@@ -141,10 +129,13 @@ def peer_python() -> Path:
 async def peer(upstream: str) -> AsyncIterator[Target]:
     """its_hub's gateway with self-consistency over the upstream."""
     port = free_port()
-    command = [str(peer_python().parent / "its-iaas"), "--host", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [str(peer_python().parent / "its-iaas"), "--host", "127.0.0.1", "--port", str(port), "--log-level", "WARNING"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     base = f"http://127.0.0.1:{port}"
-    settings = {"endpoint": upstream, "api_key": "none", "model": "fake", "alg": "self-consistency", "provider": "openai"}
+    settings = {
+        "endpoint": upstream, "api_key": "none", "model": "fake", "alg": "self-consistency",
+        "regex_patterns": [r"\\boxed\{([^{}]*)\}"],
+    }  # fmt: skip
     try:
         async with aiohttp.ClientSession() as session:
             for _ in range(200):
@@ -161,7 +152,7 @@ async def peer(upstream: str) -> AsyncIterator[Target]:
         yield Target("its_hub", f"{base}/v1", process.pid, one, {**one, "budget": VOTES})
     finally:
         process.terminate()
-        process.wait(20)
+        await process.wait()
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -174,7 +165,8 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     async with contextlib.AsyncExitStack() as stack:
         slow_url, fast_url = (stack.enter_context(FakeServerProcess(each)).url for each in (slow, fast))
         direct = Target("direct", slow_url, None, {"model": "fake", "max_tokens": 64}, {})
-        over_slow, over_fast = [stack.enter_context(gateway(slow_url))], [stack.enter_context(gateway(fast_url))]
+        ours = [GatewayProcess(f"{url}#fake") for url in (slow_url, fast_url)]
+        over_slow, over_fast = ([gateway(stack.enter_context(each))] for each in ours)
         if arguments.peer:
             over_slow.append(await stack.enter_async_context(peer(slow_url)))
             over_fast.append(await stack.enter_async_context(peer(fast_url)))

@@ -31,11 +31,14 @@ def serve(output: Output, /, **given: Any) -> int:
 
 
 async def _served(given: dict[str, Any]) -> None:
+    from outthink.gateway.choice import read_choice
     from outthink.gateway.gateway import Gateway, opened
     from outthink.gateway.page import add_page
     from outthink.gateway.server import serve
     from outthink.runtime.ledger import Ledger
 
+    if given["strategy"]:
+        read_choice(given["strategy"], "--strategy")
     ledger = Ledger()
     async with opened(given["model"], ledger=ledger, strategy=given["strategy"] or "single") as models:
         gateway = Gateway(models, ledger=ledger)

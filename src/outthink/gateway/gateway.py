@@ -115,5 +115,7 @@ async def opened(models: Sequence[str | Path | Backend], *, ledger: Ledger, **se
                 endpoint.limiter = Limiter(start=AT_ONCE)
             name = endpoint.backend.name
             short = name.rpartition("#")[2] if "#" in name else name.rpartition(":")[2]
-            made.append(Model(short or name, {"generator": endpoint, "judge": endpoint}, created=int(time.time()), **settings))
+            aliases = ("embedded",) if text == "embedded" else ()
+            roles = {"generator": endpoint, "judge": endpoint}
+            made.append(Model(short or name, roles, aliases, created=int(time.time()), **settings))
         yield made
