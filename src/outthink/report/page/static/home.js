@@ -11,7 +11,7 @@ export function home(data) {
 }
 
 function journal(data) {
-  return [section("Runs", { class: "card" }, h("p", { class: "quiet" }, foreign("span", data.title), ` holds ${plural(data.total, "run")}.`),
+  return [h("section", { class: "card", "aria-labelledby": "runs" }, h("h1", { id: "runs" }, "Runs"), h("p", { class: "quiet" }, foreign("span", data.title), ` holds ${plural(data.total, "run")}.`),
     data.runs.length ? runs(data.runs) : h("p", {}, "Nothing is recorded yet."),
     data.total > data.runs.length ? h("p", { class: "quiet small" }, `The first ${count(data.runs.length)} are shown.`) : null)];
 }
