@@ -18,7 +18,7 @@ from outthink.runtime.ledger import Ledger
 from outthink.testing.simulated import SimulatedBackend
 from outthink.testing.worlds import Odds, World
 
-WORLD = World({"req-1": Odds("4", {"4": 0.6, "5": 0.4})})
+WORLD = World({"p0": Odds("4", {"4": 0.6, "5": 0.4})})
 MODEL = Model("toy", {"generator": Endpoint(SimulatedBackend(WORLD), Ledger())})
 MAJORITY = catalogue.strategy("majority")
 

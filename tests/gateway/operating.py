@@ -29,7 +29,9 @@ class Running:
     folder: Path
     session: aiohttp.ClientSession
 
-    async def post(self, key: str = "alice", path: str = "/v1/chat/completions", **body: Any) -> tuple[int, Any, Mapping[str, str]]:
+    async def post(
+        self, key: str = "alice", path: str = "/v1/chat/completions", **body: Any
+    ) -> tuple[int, Any, Mapping[str, str]]:
         """Status, JSON and headers of one chat request."""
         sent = {"model": "fake", "messages": [{"role": "user", "content": "p0 what?"}], "max_tokens": 64, **body}
         headers = {"Authorization": f"Bearer {self.keys.get(key, key)}"}
@@ -59,7 +61,7 @@ async def running(
     folder: Path,
     *settings: FakeSettings,
     keys: Mapping[str, str] | None = None,
-    more: str = '[health]\nevery_seconds = 0.2\n',
+    more: str = "[health]\nevery_seconds = 0.2\n",
     drain_seconds: float = 5.0,
 ) -> AsyncIterator[Running]:
     """It runs while the context lasts. `keys`: settings of keys by name, as lines of TOML; default: alice and an operator."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -117,10 +118,7 @@ async def test_requests_at_once_cant_overspend_a_day_together(tmp_path: Path) ->
     day, ledger = spending.day("alice", Budget(tokens=1000)), spending.ledger
     first = await ledger.reserve(day.scope, Ask(1, 100, 500), FIRST)
     with pytest.raises(TimeoutError):  # 600 are reserved: a second one must wait for what comes back
-        import asyncio
-
-        async with asyncio.timeout(0.01):
-            await ledger.reserve(day.scope, Ask(1, 100, 500), FIRST)
+        await asyncio.wait_for(ledger.reserve(day.scope, Ask(1, 100, 500), FIRST), 0.01)
     ledger.settle(first, samples=1, prompt=100, completion=100)
     second = await ledger.reserve(day.scope, Ask(1, 100, 500), FIRST)
     ledger.settle(second, samples=1, prompt=100, completion=500)

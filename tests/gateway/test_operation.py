@@ -90,7 +90,8 @@ async def test_a_reload_changes_everything_and_drops_nothing(tmp_path: Path) -> 
     async with running(tmp_path, SLOW) as it, FakeServer(SLOW) as other:
         before = [asyncio.create_task(it.post(model="fake@majority:4")) for _ in range(8)]
         await asyncio.sleep(0.02)
-        text = written(tmp_path, [other], {"bob": it.keys["alice"]}, {"bob": 'strategy = "majority:2"'}, "[limits]\nat_once = 3\n")
+        bob = {"bob": 'strategy = "majority:2"'}
+        text = written(tmp_path, [other], {"bob": it.keys["alice"]}, bob, "[limits]\nat_once = 3\n")
         assert await it.operation.reloaded()
         status, _, _ = await it.post()
         assert status == 200
@@ -99,7 +100,7 @@ async def test_a_reload_changes_everything_and_drops_nothing(tmp_path: Path) -> 
         assert [status for status, _, _ in await asyncio.gather(*before)] == [200] * 8
         assert it.servers[0].accounts.requests == 32
         async with asyncio.timeout(5):
-            while it.operation.retired:  # noqa: ASYNC110  # it is swept once a second
+            while it.operation.retired:  # it is swept once a second
                 it.operation._keep(it.operation._house())
                 await asyncio.sleep(0.02)
         assert it.operation.built["fake"].users == 0
@@ -130,8 +131,14 @@ async def all_said(it: Running) -> str:
     """Everything that anybody can read: logs, metrics, page, errors, records, state."""
     pages = ["/health", "/ready", "/v1/models", "/metrics", "/page/data/requests", "/page/data/state", "/nowhere", "/page/"]
     texts = [(await it.get(page, key))[1] for page in pages for key in ("", "alice", "root", "wrong-key-wrong-key-wrong")]
-    texts += [json.dumps((await it.post(key, model=model, stream=False))[1]) for key in it.keys for model in ("fake", "none", "fake@x")]
+    models = ("fake", "none", "fake@x")
+    texts += [json.dumps((await it.post(key, model=model))[1]) for key in it.keys for model in models]
     return "\n".join(texts)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """What every file of the gateway holds, but for the one that the secret came from."""
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "secret"}
 
 
 @pytest.mark.parametrize("fault", ["", "server_error", "bad_gateway_html", "disconnect"])
@@ -143,9 +150,9 @@ async def test_no_secret_is_said_anywhere(fault: str, tmp_path: Path) -> None:
         it.operation.hide.add([it.keys["alice"]])
         keys, log = dict(it.keys), it.log
     everything = said.encode() + log.getvalue().encode()
-    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.name not in ("secret",)]
-    assert any(path.suffix == ".db" and "records" in path.parts for path in files)
-    everything += b"".join(path.read_bytes() for path in files)
+    files = contents(tmp_path)
+    assert any(name.endswith(".db") and "records" in name for name in files)
+    everything += b"".join(files.values())
     for secret in (SECRET, *keys.values()):
         assert secret.encode() not in everything
 

@@ -72,6 +72,14 @@ class _Enqueue(QueueHandler):
             self.lost += 1
 
 
+class _Writer(QueueListener):
+    """Writes what is in the queue, to the end."""
+
+    def enqueue_sentinel(self) -> None:
+        """The end finds room also where the queue is full."""
+        self.queue.put(self._sentinel)  # type: ignore[attr-defined]  # the class says how to mark the end
+
+
 class Logs:
     """The log of a gateway, and the observer that writes a line for each request."""
 
@@ -81,7 +89,7 @@ class Logs:
         self._handler = _Enqueue(self._queue)
         out = logging.StreamHandler(stream or sys.stderr)
         out.setFormatter(JsonLines(hide))
-        self._listener = QueueListener(self._queue, out)
+        self._listener = _Writer(self._queue, out)
         self._before: tuple[int, list[logging.Handler]] | None = None
         self._waits: dict[str, float] = {}
 

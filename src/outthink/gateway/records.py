@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, JournalDamaged
 from outthink.gateway.config import Records as Settings
 from outthink.gateway.messages import problem_of
 from outthink.gateway.redaction import Redaction
@@ -77,6 +77,7 @@ class Recorder:
         self._thread = ThreadPoolExecutor(1, "outthink-records")
         self._waiting = 0
         self._open: set[tuple[RequestJournal, Path, Redaction]] = set()
+        self._taken: set[Path] = set()  # until their last image is written
         self._timer: asyncio.TimerHandle | None = None
         self.adopt(settings)
 
@@ -111,19 +112,19 @@ class Recorder:
             yield journal
         finally:
             self._open.discard(kept)
-            with suppress(Exception):
+            with suppress(JournalDamaged):  # a row that SQLite can't hold
                 journal.flush()
-                self._save(journal.image(), path, redaction)
+            self._save(journal.image(), path, redaction, last=True)
             journal.close()
 
     def _free(self, request: str) -> Path:
         """Where a record goes that begins now. A client may give an id that was given before: nobody's record is replaced."""
         assert self.settings.folder is not None
         day, name = self.settings.folder / datetime.now(UTC).date().isoformat(), safe(request)
-        taken = {path for _, path, _ in self._open}
         for number in itertools.count(1):
             path = day / (f"{name}.db" if number == 1 else f"{name}~{number}.db")
-            if path not in taken and not path.exists():
+            if path not in self._taken and not path.exists():
+                self._taken.add(path)
                 return path
         raise AssertionError("numbers never end")
 
@@ -146,9 +147,10 @@ class Recorder:
         if self._open:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._save_open)
 
-    def _save(self, image: bytes, path: Path, redaction: Redaction) -> None:
+    def _save(self, image: bytes, path: Path, redaction: Redaction, *, last: bool = False) -> None:
         if self._waiting + len(image) > MOST_WAITING:
             self._dropped("the disk is too slow for what is recorded")
+            self._taken -= {path} if last else set()
             return
         self._waiting += len(image)
         loop = asyncio.get_running_loop()
@@ -156,12 +158,14 @@ class Recorder:
         def written(done: Future[None]) -> None:
             error = done.exception()
             with suppress(RuntimeError):  # the loop is gone, and with it whoever would be told
-                loop.call_soon_threadsafe(self._was_written, len(image), error)
+                loop.call_soon_threadsafe(self._was_written, len(image), path if last else None, error)
 
         self._thread.submit(_write, image, path, redaction).add_done_callback(written)
 
-    def _was_written(self, size: int, error: BaseException | None) -> None:
+    def _was_written(self, size: int, ended: Path | None, error: BaseException | None) -> None:
         self._waiting -= size
+        if ended is not None:
+            self._taken.discard(ended)
         if error is not None:
             self._dropped(f"a record can't be written: {getattr(error, 'strerror', None) or type(error).__name__}")
 
