@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # The extra `hub` is left out: its tests use a fake, and it is larger than all the rest.
-EXTRAS := embedded,math,evaluate,fast,serve,otel,dev
+EXTRAS := embedded,forked,math,evaluate,fast,serve,otel,dev
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-short pool pool-picture test test-model test-browser peers test-peers lint format check docs tiny bench clean

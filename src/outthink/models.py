@@ -11,11 +11,14 @@ from outthink.core.errors import BadInput
 
 KINDS = (
     "'embedded', 'tiny' (or another of the tiny reasoner's models), a path to a .gguf file, 'hf:owner/repository/file.gguf', "
-    "or the URL of a server, such as 'http://localhost:8000/v1#name'"
+    "one of these after 'forked:', or the URL of a server, such as 'http://localhost:8000/v1#name'"
 )
 
 TINY_SLOTS, TINY_CONTEXT = 16, 512
 """Samples at once, and tokens of each, with which the tiny models are fastest; a second thread only makes them slower."""
+FORKED = "forked:"
+FORKED_SLOTS = 64
+"""Of the tiny models, where samples share what they have in common: more at once is faster still."""
 
 
 def backend_of(
@@ -27,6 +30,7 @@ def backend_of(
     - `tiny`, `tiny-search`, `tiny-weak`, `tiny-verifier`, `tiny-verifier-rollouts`: the tiny reasoner (docs/tiny.md), which comes
       with Outthink and only knows the tasks `countdown`, `countdown_search` and `calc`
     - a path that ends in .gguf, or `hf:owner/repository/file.gguf`: that file, run in this process
+    - `forked:` and one of these: the same file, whose samples share every token they have in common (docs/sharing.md)
     - `http(s)://host[:port][/v1]#name`: a model on an OpenAI-compatible server; without #name the server's only one
     - `pooling:URL#name`, `score:URL#name`, `classify:URL#name`: a reward model, for the verifier `reward`
 
@@ -55,14 +59,27 @@ def backend_of(
         return RewardBackend(rest, endpoint=endpoint, prices=prices)
     if engine or probed is not None:
         raise BadInput(f"are for servers, and {text!r} is none", where="engine, probed")
+    from outthink.backends.forked import ForkedBackend
     from outthink.backends.llamacpp import LlamaCppBackend
     from outthink.backends.weights import SHIPPED
 
+    if text.startswith(FORKED) and _is_file(text.removeprefix(FORKED)):
+        name = text.removeprefix(FORKED)
+        if name in SHIPPED:
+            return ForkedBackend(name, slots=FORKED_SLOTS, context=TINY_CONTEXT, threads=1, prices=prices)
+        return ForkedBackend(name, prices=prices)
     if text in SHIPPED:
         return LlamaCppBackend(text, slots=TINY_SLOTS, context=TINY_CONTEXT, threads=1, prices=prices)
-    if text == "embedded" or text.startswith("hf:") or text.endswith(".gguf"):
+    if _is_file(text):
         return LlamaCppBackend(text, prices=prices)
     raise BadInput(f"{text!r} names no model; it is {KINDS}", where="model")
+
+
+def _is_file(text: str) -> bool:
+    """Whether it names a model file."""
+    from outthink.backends.weights import SHIPPED
+
+    return text == "embedded" or text in SHIPPED or text.startswith("hf:") or text.endswith(".gguf")
 
 
 def prices_of(prices: Prices | Mapping[str, float] | None) -> Prices | None:
