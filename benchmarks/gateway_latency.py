@@ -1,4 +1,4 @@
-"""What the gateway adds to a model's server: latency of a single sample, CPU per upstream call of a vote, and how much it can take.
+"""What the gateway adds to a model's server: latency of a single sample, CPU per upstream call of a vote; and how much it takes.
 
     python benchmarks/gateway_latency.py [--seconds 10] [--rounds 3] [--peer]
 

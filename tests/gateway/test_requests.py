@@ -20,6 +20,7 @@ from outthink.testing.fake_server import FakeServer, FakeSettings
 from tests.gateway.serving import Upstream, gateway_over, says, serving, upstream_at
 from tests.gateway.test_streams import ASK, Seen, posted, until
 
+ASKED = b'{"model": "up", "messages": [{"role": "user", "content": "x"}]'
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
@@ -56,20 +57,20 @@ def post(body: bytes, *, more: bytes = b"Connection: close\r\n") -> bytes:
         (b'{"model": 5}', "model must be a text"),
         (b'{"model": "up"}', "messages must be a list"),
         (b'{"model": "up", "messages": {}}', "messages must be a list"),
-        (b'{"model": "up", "messages": [{"role": "user", "content": "x"}], "n": 1e300}', "n must be a whole number"),
-        (b'{"model": "up", "messages": [{"role": "user", "content": "x"}], "temperature": "hot"}', "temperature must be a number"),
-        (b'{"model": "up", "messages": [{"role": "user", "content": "x"}], "temperature": 99}', "between 0 and 10"),
-        (b'{"model": "up", "messages": [{"role": "user", "content": "x"}], "stream": "yes"}', "stream must be true or false"),
-        (b'{"model": "up", "messages": [{"role": "user", "content": "x"}], "stop": 5}', "stop must be"),
-        (b'{"model": "up", "messages": [{"role": "user", "content": "x"}], "top_logprobs": 3}', "with logprobs"),
-        (b'{"model": "up", "messages": [{"role": "user", "content": "x"}], "tools": "all"}', "tools must be a list"),
-        (b'{"model": "up", "messages": [{"role": "user", "content": "x"}], "response_format": {"type": "xml"}}', "response_format"),
+        (ASKED + b', "n": 1e300}', "n must be a whole number"),
+        (ASKED + b', "temperature": "hot"}', "temperature must be a number"),
+        (ASKED + b', "temperature": 99}', "between 0 and 10"),
+        (ASKED + b', "stream": "yes"}', "stream must be true or false"),
+        (ASKED + b', "stop": 5}', "stop must be"),
+        (ASKED + b', "top_logprobs": 3}', "with logprobs"),
+        (ASKED + b', "tools": "all"}', "tools must be a list"),
+        (ASKED + b', "response_format": {"type": "xml"}}', "response_format"),
     ],
 )  # fmt: skip
 async def test_what_is_no_request_gets_400_in_openai_s_shape(body: bytes, words: str) -> None:
     async with serving() as (upstream, base), aiohttp.ClientSession() as session:
-        async with session.post(base + "/v1/chat/completions", data=body) as response:
-            found = await response.json()
+        response = await session.post(base + "/v1/chat/completions", data=body)
+        found = await response.json()
     assert response.status == 400
     assert set(found["error"]) == {"message", "type", "param", "code"}
     assert re.search(words, found["error"]["message"])

@@ -21,9 +21,9 @@ ASK = [{"role": "user", "content": "Well?"}]
 
 @contextlib.asynccontextmanager
 async def posted(base: str, path: str = "/v1/chat/completions", **body: Any) -> AsyncIterator[aiohttp.ClientResponse]:
-    async with aiohttp.ClientSession() as session:
-        async with session.post(base + path, json={"model": "up", "messages": ASK, **body}) as response:
-            yield response
+    request = {"model": "up", "messages": ASK, **body}
+    async with aiohttp.ClientSession() as session, session.post(base + path, json=request) as response:
+        yield response
 
 
 class Seen:
@@ -161,9 +161,9 @@ async def test_some_samples_may_fail() -> None:
 
 
 async def test_a_stream_that_breaks_in_its_middle_ends_with_an_error_and_is_not_repeated() -> None:
-    async with serving(Upstream([says("one two three four")], break_after=2)) as (upstream, base):
-        async with posted(base, stream=True) as response:
-            text = await response.text()
+    broken = Upstream([says("one two three four")], break_after=2)
+    async with serving(broken) as (upstream, base), posted(base, stream=True) as response:
+        text = await response.text()
     assert len(upstream.bodies) == 1
     assert '"content":" two"' in text
     events = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
@@ -191,9 +191,9 @@ async def test_texts_without_an_answer_of_the_task_are_given_back_but_wrong_form
 
 @pytest.mark.parametrize(("budget", "status"), [("1 tokens", 402), ("0.05s", 504)])
 async def test_a_budget_that_admits_no_answer(budget: str, status: int) -> None:
-    async with serving(Upstream([says("x")], delay=0.3)) as (upstream, base):
-        async with posted(base, model="up@majority:4", outthink={"budget": budget}) as response:
-            found = await response.json()
+    body = {"model": "up@majority:4", "outthink": {"budget": budget}}
+    async with serving(Upstream([says("x")], delay=0.3)) as (upstream, base), posted(base, **body) as response:
+        found = await response.json()
     assert (response.status, found["error"]["code"]) == (status, "budget_exceeded")
     assert response.headers["X-Should-Retry"] == "false"
     assert "budget of" in found["error"]["message"]
