@@ -51,7 +51,8 @@ def written(folder: Path, servers: list[FakeServer], keys: Mapping[str, str], se
         for i, server in enumerate(servers)
     )
     tables = "".join(f'[keys.{name}]\nhash = "{hash_of(key)}"\n{settings.get(name, "")}\n' for name, key in keys.items())
-    text = f'[server]\nstate = "{folder / "state"}"\n[models.fake]\nprices = {{ prompt = 1.0, completion = 2.0 }}\n{ups}{tables}{more}'
+    model = "[models.fake]\nprices = { prompt = 1.0, completion = 2.0 }\n"
+    text = f'[server]\nstate = "{folder / "state"}"\n{model}{ups}{tables}{more}'
     (folder / "gateway.toml").write_text(text)
     return text
 

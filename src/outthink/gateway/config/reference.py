@@ -43,7 +43,7 @@ def written(path: Path) -> None:
 
 
 def _section(name: str, kind: type) -> str:
-    rows = [_row(each, get_type_hints(kind)[each.name]) for each in fields(kind)]  # type: ignore[arg-type]  # a dataclass
+    rows = [_row(each, get_type_hints(kind)[each.name]) for each in fields(kind)]
     head = ["| setting | type | default | meaning |", "|---|---|---|---|"]
     summary = (kind.__doc__ or "").replace("\n    ", " ").strip()
     return "\n".join([f"### {name}", "", summary, "", *head, *rows])
