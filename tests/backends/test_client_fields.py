@@ -55,9 +55,7 @@ def test_turns_and_fields_are_sent_as_they_are() -> None:
 
 
 @pytest.mark.parametrize(("need", "asked", "sent"), [(None, 2, 2), (5, 2, 5), (1, 2, 2), (5, None, 5)])
-def test_log_probabilities_are_as_many_as_the_client_or_the_strategy_wants(
-    need: int | None, asked: int | None, sent: int
-) -> None:
+def test_log_probabilities_are_as_many_as_either_wants(need: int | None, asked: int | None, sent: int) -> None:
     fields = {} if asked is None else {"logprobs": True, "top_logprobs": asked}
     found = body(extra(**fields), None if need is None else LogprobNeed(need))
     assert (found["logprobs"], found["top_logprobs"]) == (True, sent)
@@ -120,23 +118,16 @@ def test_a_streamed_call_is_the_same_as_a_whole_one() -> None:
     assert piece.text == whole(content=None, tool_calls=[CALL]).pieces[0].text
 
 
+NAMES = st.sampled_from(["index", "id", "function", "name", "arguments", "content", "tool_calls"])
+FIELDS = st.sampled_from(["content", "tool_calls", "refusal", "reasoning", "audio"])
 ANY = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=3),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["index", "id", "function", "name", "arguments", "content", "tool_calls"]), inner, max_size=4
-        )
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=8,
 )
 
 
-@given(
-    st.lists(
-        st.dictionaries(st.sampled_from(["content", "tool_calls", "refusal", "reasoning", "audio"]), ANY, max_size=4), max_size=4
-    )
-)
+@given(st.lists(st.dictionaries(FIELDS, ANY, max_size=4), max_size=4))
 def test_no_server_s_delta_breaks_a_stream_in_a_way_of_its_own(deltas: list[dict[str, Any]]) -> None:
     with contextlib.suppress(Unreadable, ErrorEvent):
         for piece in streamed(*deltas, {}).pieces:

@@ -233,3 +233,18 @@ async def test_a_caller_s_scope_bounds_all_its_requests_together() -> None:
         async with posted(base) as response:
             assert (response.status, (await response.json())["error"]["code"]) == (429, "insufficient_quota")
     assert len(upstream.bodies) == 3
+
+
+async def test_a_bug_of_ours_is_an_error_in_openai_s_shape_and_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> Any:
+        raise ValueError("the secret of another")
+
+    for place in ("outthink.gateway.preparing.settings_of", "outthink.gateway.runs.Interpreter"):
+        async with serving() as (_, base):
+            with monkeypatch.context() as patched:
+                patched.setattr(place, lambda *_, **__: broken())
+                async with posted(base) as response:
+                    text = await response.text()
+        assert response.status == 500
+        assert json.loads(text)["error"]["code"] == "internal_error"
+        assert "secret" not in text

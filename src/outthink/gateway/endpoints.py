@@ -17,7 +17,7 @@ from outthink.gateway.choosing import Place
 from outthink.gateway.gateway import Gateway, new_id
 from outthink.gateway.model import Model
 from outthink.gateway.preparing import Arrival, Ready
-from outthink.gateway.refusal import Refusal, refusal_of
+from outthink.gateway.refusal import Refusal, bug, refusal_of
 from outthink.gateway.reply import Reply, Send, Writer, encoded, refuse
 from outthink.gateway.seams import Caller
 
@@ -47,7 +47,7 @@ class Generating:
             return
         except Exception:  # noqa: BLE001  # a bug of ours must not pass for a broken connection
             _LOG.exception("a request could not be read: this is a bug of Outthink's", extra={"request_id": request_id})
-            await _refused(gateway, scope, _bug(), request_id, send)
+            await _refused(gateway, scope, bug(), request_id, send)
             return
         await reply(scope, receive, send)
 
@@ -127,10 +127,6 @@ def caller_of(gateway: Gateway, scope: Mapping[str, Any], headers: Mapping[str, 
     """Who asks. Raises Refusal."""
     client = scope.get("client")
     return gateway.keys.caller(headers, client[0] if client else "")
-
-
-def _bug() -> Refusal:
-    return Refusal(500, "this is a bug of Outthink's; the gateway's log says more", code="internal_error")
 
 
 async def _refused(gateway: Gateway, scope: Mapping[str, Any], refusal: Refusal, request_id: str, send: Send) -> None:

@@ -78,6 +78,11 @@ class Refusal(OutthinkError):
         return found
 
 
+def bug() -> Refusal:
+    """What a client is told of a bug of ours: nothing that could hold what isn't its own."""
+    return Refusal(500, "this is a bug of Outthink's; the gateway's log says more", code="internal_error")
+
+
 def refusal_of(error: OutthinkError) -> Refusal:
     """What a client is told of an error of ours."""
     match error:

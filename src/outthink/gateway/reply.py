@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,13 +21,14 @@ from outthink.gateway.body import Receive
 from outthink.gateway.counting import Counting, Together
 from outthink.gateway.gateway import Gateway
 from outthink.gateway.live import Bell, Live
-from outthink.gateway.refusal import Refusal, refusal_of
+from outthink.gateway.refusal import Refusal, bug, refusal_of
 from outthink.gateway.runs import Answered, Job, carry_out, each, ranked
 from outthink.gateway.seams import Ended
 from outthink.runtime.listening import Listener
 from outthink.runtime.spec import Bindings
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+_LOG = logging.getLogger("outthink.gateway")
 _JSON = (b"content-type", b"application/json")
 _EVENTS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -132,6 +134,9 @@ class Reply:
             return Outcome(result, await ranked(self.job, result, self.counting), self.counting)
         except OutthinkError as error:
             raise refusal_of(error) from None
+        except Exception:  # noqa: BLE001  # a bug of ours must not pass for a broken connection
+            _LOG.exception("a run failed: this is a bug of Outthink's", extra={"request_id": self.job.asked.id})
+            raise bug() from None
 
     async def _whole(self, run: asyncio.Task[Outcome], gone: asyncio.Task[None], send: Send) -> Outcome:
         while not run.done():
