@@ -57,7 +57,7 @@ def test_what_is_not_said_has_its_default() -> None:
         ('[models.a]\nupstreams = [{ url = "http://x", weight = nan }]', r"weight: is nan and must be finite"),
         ('[models.a]\nupstreams = [{ url = "http://u:p@x" }]', r"upstreams\[0\]\.url: model URL: a URL must not hold a password"),
         ('[models.a]\nupstreams = [{ url = "http://x" }, { url = "http://x/v1" }]', r"\[1\]: is called 'x' like another one"),
-        ('[models.a]\nupstreams = [{ url = "http://x", key_variable = "NO_SUCH" }]', r"key_variable: the environment variable NO_SUCH"),
+        ('[models.a]\nupstreams = [{ url = "http://x", key_variable = "NO_SUCH" }]', r"the environment variable NO_SUCH is"),
         ('[models.a]\nupstreams = [{ url = "http://x", key_file = "/no/such" }]', r"key_file: there is no file /no/such"),
         (MODEL + 'strategy = "majorty"', r"no strategy \(g\.toml: models\.a\.strategy\) is called 'majorty'; did you"),
         (MODEL + 'strategy = "majority"\nparameters = { m = 3 }', r"parameter of majority \(g\.toml: models\.a\.parameters\)"),
