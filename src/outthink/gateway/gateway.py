@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from outthink.core.backend import Backend
 from outthink.core.errors import BadInput, UnknownName
-from outthink.gateway.model import Model
+from outthink.gateway.model import AT_ONCE, Model
 from outthink.gateway.refusal import Refusal
 from outthink.gateway.seams import Admission, AlwaysRoom, Anyone, Keys, NoRecords, Observer, Records
 from outthink.models import backend_of
@@ -22,9 +22,6 @@ from outthink.runtime.limiter import Limiter
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
-
-AT_ONCE = 256
-"""Calls at a server with which the search for what it takes begins: a request must not wait for a search that began with few."""
 
 
 class Gateway:

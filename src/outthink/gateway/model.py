@@ -9,6 +9,9 @@ from typing import Any
 from outthink.core.budget import Budget
 from outthink.runtime.endpoint import Endpoint
 
+AT_ONCE = 256
+"""Calls at a server with which the search for what it takes begins: a request must not wait for a search that began with few."""
+
 
 @dataclass(frozen=True, slots=True)
 class Model:

@@ -13,6 +13,7 @@ from outthink.core.capability import Capabilities
 from outthink.core.errors import BackendError
 from outthink.gateway.breaker import Breaker
 from outthink.gateway.config import Health
+from outthink.gateway.model import AT_ONCE
 from outthink.runtime.limiter import Limiter
 
 
@@ -44,7 +45,7 @@ class Upstream:
         self.missed = 0  # checks in a row
         self.answered = False  # a call, since the last check
         self.concurrency = concurrency
-        self.limiter = Limiter(concurrency)
+        self.limiter = Limiter(concurrency, start=AT_ONCE)
         self.breaker = Breaker(health or Health(), now or (lambda: asyncio.get_running_loop().time()))
 
     @property
@@ -67,7 +68,7 @@ class Upstream:
             if isinstance(error, BackendError):
                 self.breaker.fail(str(error), at_once=True)
             raise
-        self.limiter = Limiter(self.concurrency or self.backend.capabilities.slots)
+        self.limiter = Limiter(self.concurrency or self.backend.capabilities.slots, start=AT_ONCE)
         self.opened = self.reachable = True
 
     def serves(self, request: Request) -> bool:
