@@ -56,8 +56,9 @@ test-browser: $(STAMP)  ## the tests of the page, in headless Chromium (part of 
 # Other projects that do what we do, each in an environment of its own: a folder's name, and what is installed there.
 PEERS := .peers
 PEER_its_hub := its-hub>=1.2,<2
+PEER_treequest := treequest>=0.1
 
-peers: $(PEERS)/its_hub/.installed  ## make the environments of other projects that tests compare with
+peers: $(PEERS)/its_hub/.installed $(PEERS)/treequest/.installed  ## make the environments of other projects that tests compare with
 
 test-peers: $(STAMP) peers  ## the tests that compare with them
 	$(BIN)/python -m pytest -q -m peers
