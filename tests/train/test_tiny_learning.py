@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -11,9 +13,11 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs the extra `train`")
 pytest.importorskip("gguf", reason="training needs the extra `train`")
 
+from torch import Tensor  # noqa: E402
+
 from outthink.tasks.countdown import text_of, value  # noqa: E402
 from outthink.tasks.countdown_solver import replay  # noqa: E402
-from train.tiny import verifier  # noqa: E402
+from train.tiny import training, verifier  # noqa: E402
 from train.tiny.export import export  # noqa: E402
 from train.tiny.labels import UNLABELLED, estimated, walks  # noqa: E402
 from train.tiny.model import Model, Shape  # noqa: E402
@@ -93,3 +97,32 @@ def test_monte_carlo_labels_are_shares_of_right_answers_with_the_same_beginning(
     wrong, other = (*right[:2], "65-6=58"), (right[0], "13+5=18,6 18", "18*6=59")
     found = estimated((5, 6, 13, 25), 59, [right, wrong, other, right])
     assert [example.labels for example in found] == [(0.5, 2 / 3, 1.0), (0.5, 2 / 3, 0.0), (0.5, 0.0, 0.0), (0.5, 2 / 3, 1.0)]
+
+
+def test_a_killed_training_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "compile", lambda function: function)
+    monkeypatch.setattr(training, "SECONDS_BETWEEN_CHECKPOINTS", 0.0)
+    monkeypatch.setattr(training, "Model", lambda: Model(Shape(width=32, layers=1, heads=1, hidden=32)))
+    seeds: list[int] = []
+
+    def killed_after(steps: int) -> Callable[[int], Iterator[tuple[Tensor, ...]]]:
+        def batches(seed: int) -> Iterator[tuple[Tensor, ...]]:
+            seeds.append(seed)
+            yield from itertools.repeat((torch.ones(2, 4, dtype=torch.long),), steps)
+            raise KeyboardInterrupt
+
+        return batches
+
+    def lesson(steps: int, minutes: float) -> Lesson:
+        return Lesson("any", killed_after(steps), lambda model, ids: model(ids).square().mean(), minutes)
+
+    with pytest.raises(KeyboardInterrupt):
+        training.trained(lesson(3, 60.0), tmp_path, 0)
+    state = torch.load(tmp_path / "any.resume.pt", weights_only=True)
+    assert state["step"] == 3
+    torch.save(state | {"spent": 3599.9}, tmp_path / "any.resume.pt")
+    final = training.trained(lesson(10**6, 60.0), tmp_path, 0)
+    assert seeds == [0, 3]  # other data than before the kill
+    assert torch.load(final, weights_only=True)["step"] > 3
+    assert not (tmp_path / "any.resume.pt").exists()
+    assert training.trained(lesson(0, 60.0), tmp_path, 0) == final  # nothing is done again
