@@ -17,10 +17,19 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from outthink.core.capability import Needs
+from outthink.core.problem import Problem
+from outthink.core.run import Run
+from outthink.core.sample import Samples
+from outthink.core.selection import Selection
+from outthink.core.strategy import strategy
+from outthink.core.task import Answer
 from outthink.core.verifier import Verifier
+from outthink.parts.voting import Best, Scores, Tally, growing
 from outthink.session import Session
 from outthink.tasks import countdown
 from outthink.testing.noised import Noised
@@ -30,7 +39,10 @@ from outthink.verifiers.verdict import Verdict
 SEED, FLIPPED = 2026, 0.2
 NAMES = ("trained", "perfect", "noised")
 LADDER = (4, 16, 64)
+WIDEST = ("beam_search", "dvts", "rebase", "particle_filter")
+"""What is measured at the top of the ladder too."""
 FLAT = (1, 2, 4, 8, 16, 32, 64, 128)
+RULES = {"best_of_n": Best, "weighted_majority": Tally, "majority": Tally}
 
 
 class Setting(NamedTuple):
@@ -66,15 +78,11 @@ def by_size(n: int) -> dict[str, dict[str, Any]]:
 
 def settings() -> Iterator[Setting]:
     """Small ones first, so that a part of it is already a picture."""
-    for n in FLAT:
-        yield Setting("trained", "majority", n, {"n": n})
-        for verifier in NAMES:
-            for strategy in ("best_of_n", "weighted_majority"):
-                yield Setting(verifier, strategy, n, {"n": n})
-        if n in LADDER:
-            for verifier in NAMES if n == 16 else NAMES[:2]:
-                for strategy, parameters in by_size(n).items():
-                    yield Setting(verifier, strategy, n, parameters)
+    for n in LADDER:
+        for verifier in NAMES if n == 16 else NAMES[:2]:
+            for name, parameters in by_size(n).items():
+                if n < LADDER[-1] or name in WIDEST:
+                    yield Setting(verifier, name, n, parameters)
 
 
 def verifier_of(name: str) -> Verifier:
@@ -109,17 +117,79 @@ async def measured(setting: Setting, problems: int) -> dict[str, Any]:
     }
 
 
+def flat_row(verifier: str, rule: str, n: int, curves: list[tuple[list[bool], list[float], int]]) -> dict[str, Any]:
+    """What the first n answers of each problem give: (right, tokens) after each, and how many there are."""
+    scored = verifier == "trained" and rule != "majority"
+    return {
+        "name": f"{verifier}/{rule}/{n}",
+        "verifier": verifier,
+        "strategy": rule,
+        "n": n,
+        "parameters": {"n": n},
+        "right": [int(right[min(n, count) - 1]) for right, _, count in curves],
+        "tokens": [tokens[min(n, count) - 1] for _, tokens, count in curves],
+        "calls": [n * (2 if scored else 1)] * len(curves),
+        "failed": sum(FLAT[-1] - count for _, _, count in curves),
+    }
+
+
+async def sampled(problems: int) -> list[dict[str, Any]]:
+    """Every flat strategy at every n, from one drawing of whole answers: the first n of them, scored by each verifier."""
+    asked = countdown.problems(problems, SEED, split="held_out")
+    drawn: dict[str, tuple[Samples, list[Answer], dict[str, Scores], int]] = {}
+
+    @strategy("sampled", needs={Needs.SCORES})
+    async def draws(run: Run, problem: Problem) -> Selection:
+        """Draw and score; what is chosen is decided later."""
+        samples = await run.generate(problem, FLAT[-1])
+        answers, before = await run.answers(problem, samples), run.spent
+        scores: dict[str, Scores] = {"trained": await run.score(problem, samples)}
+        paid = run.spent.prompt_tokens + run.spent.completion_tokens - before.prompt_tokens - before.completion_tokens
+        for name in NAMES[1:]:
+            scores[name] = await verifier_of(name).score(run, problem, samples)
+        drawn[problem.id] = samples, answers, scores, paid
+        return Selection(None)
+
+    async with Session(
+        "tiny", task="countdown", verifier=verifier_of("trained"), roles={"prm": "tiny-verifier"}, oracle=True, seed=SEED,
+        sampling={"temperature": 1.0, "max_tokens": 64},
+    ) as session:  # fmt: skip
+        await asyncio.gather(*[session.solve(problem, draws) for problem in asked])
+        found = []
+        for verifier, rule in [
+            ("trained", "majority"),
+            *((name, rule) for name in NAMES for rule in ("best_of_n", "weighted_majority")),
+        ]:
+            curves = []
+            for problem in asked:
+                samples, answers, scores, paid = drawn[problem.id]
+                chosen = list(growing(samples, answers, None if rule == "majority" else scores[verifier], tally=RULES[rule]))
+                right = await session.task.grade(problem, [selection.answer for selection in chosen])
+                each = paid / len(samples) if verifier == "trained" and rule != "majority" else 0.0
+                own = [sample.usage.prompt_tokens + sample.usage.completion_tokens for sample in samples]
+                curves.append((right, list(accumulate(tokens + each for tokens in own)), len(samples)))
+            found += [flat_row(verifier, rule, n, curves) for n in FLAT]
+    return found
+
+
 def measure(folder: Path, problems: int, verifiers: list[str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for setting in settings():
-        path = folder / f"{setting.name.replace('/', '-')}.json"
-        if setting.verifier not in verifiers or path.exists():
-            continue
-        found = asyncio.run(measured(setting, problems))
-        path.write_text(json.dumps(found), encoding="utf-8")
-        tokens = sum(found["tokens"]) / problems
-        sys.stdout.write(f"{setting.name}: {sum(found['right']) / problems:.3f} at {tokens:.0f} tokens, {found['wall']:.0f} s\n")
+
+    def keep(found: dict[str, Any]) -> None:
+        path_of(found["name"]).write_text(json.dumps(found), encoding="utf-8")
+        level, tokens = sum(found["right"]) / problems, sum(found["tokens"]) / problems
+        sys.stdout.write(f"{found['name']}: {level:.3f} at {tokens:.0f} tokens, {found.get('wall', 0):.0f} s\n")
         sys.stdout.flush()
+
+    def path_of(name: str) -> Path:
+        return folder / f"{name.replace('/', '-')}.json"
+
+    if "flat" in verifiers and not path_of(f"noised/weighted_majority/{FLAT[-1]}").exists():
+        for found in asyncio.run(sampled(problems)):
+            keep(found)
+    for setting in settings():
+        if setting.verifier in verifiers and not path_of(setting.name).exists():
+            keep(asyncio.run(measured(setting, problems)))
 
 
 def main() -> None:
@@ -127,7 +197,9 @@ def main() -> None:
     parser.add_argument("what", choices=["measure", "write"])
     parser.add_argument("--folder", type=Path, required=True, help="where measurements are kept")
     parser.add_argument("--problems", type=int, default=200)
-    parser.add_argument("--verifiers", default=",".join(NAMES))
+    parser.add_argument(
+        "--verifiers", default=",".join(("flat", *NAMES)), help="what to measure: flat is sampling without search"
+    )
     given = parser.parse_args()
     if given.what == "measure":
         measure(given.folder, given.problems, given.verifiers.split(","))
