@@ -3,18 +3,22 @@
     OUTTHINK_SHARED_DATA=folder python benchmarks/evidence.py --record FOLDER > docs/evidence.md
 
 Samples are replayed: from the recorded pools of the data folder, from the project's own pool, and from pools of the tiny reasoner
-that --record makes (and finds again). What no recording can answer (a judge, a continuation) is asked of the tiny reasoner
-itself and of simulated models. Gaps are paired by problem, with 95% intervals.
+that --record makes. What no recording can answer (a judge, a continuation) is asked of the tiny reasoner itself and of simulated
+models. Gaps are paired by problem, with 95% intervals. The folder keeps pools and lines: stopped, it goes on where it was.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import multiprocessing
 import os
+import re
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +121,32 @@ def points(value: float | None, low: float | None, high: float | None, sign: str
     return f"{middle} [{least}, {most}]"
 
 
-def lines(sources: Mapping[str, Source], replicates: int, only: str | None = None) -> Iterator[tuple[Trial, str, Row]]:
-    """Every trial (or those of one strategy) on every source that is here."""
-    for trial in TRIALS:
-        for name in trial.sources:
-            if name in sources and only in (None, trial.strategy):
-                yield trial, name, row(trial, sources[name], replicates)
+def line(trial: Trial, name: str, given: argparse.Namespace) -> Row:
+    """What this trial came to on the source of this name; kept in the folder, where that is there."""
+    label = re.sub(r"[^\w.=-]+", "-", f"{trial.label} {trial.n} {name} {PROBLEMS} x {given.replicates}")
+    kept = given.record / "lines" / f"{label}.json" if given.record else None
+    if kept is not None and kept.exists():
+        return Row(**json.loads(kept.read_text()))
+    found = row(trial, sources(given)[name], given.replicates)
+    print(f"{trial.label}, {name}: {verdict(found)}", file=sys.stderr, flush=True)
+    if kept is not None:
+        kept.with_suffix(".new").write_text(json.dumps(asdict(found)))
+        kept.with_suffix(".new").rename(kept)
+    return found
+
+
+_OPENED: dict[str, Source] = {}
+
+
+def sources(given: argparse.Namespace) -> Mapping[str, Source]:
+    """All that are here, opened once in each process."""
+    if not _OPENED:
+        _OPENED.update(simulated())
+        if given.data is not None:
+            _OPENED.update(recorded(Path(given.data)))
+        if given.record is not None:
+            _OPENED.update(own(given.record) | live())
+    return _OPENED
 
 
 def document(found: Sequence[tuple[Trial, str, Row]], units: Mapping[str, str], replicates: int) -> Iterator[str]:
@@ -167,20 +191,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("OUTTHINK_SHARED_DATA"))
     parser.add_argument("--record", type=Path, help="a folder: make pools of the tiny and the embedded model there, and ask both")
-    parser.add_argument("--replicates", type=int, default=4)
+    parser.add_argument("--replicates", type=int, default=2)
     parser.add_argument("--only", help="only this strategy")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     given = parser.parse_args()
-    sources = simulated()
-    if given.data is not None:
-        sources |= recorded(Path(given.data))
     if given.record is not None:
-        given.record.mkdir(parents=True, exist_ok=True)
-        sources |= own(given.record) | live()
-    found = []
-    for trial, name, each in lines(sources, given.replicates, given.only):
-        print(f"{trial.label}, {name}: {verdict(each)}", file=sys.stderr, flush=True)
-        found.append((trial, name, each))
-    print("\n".join(document(found, {name: source.unit for name, source in sources.items()}, given.replicates)))
+        (given.record / "lines").mkdir(parents=True, exist_ok=True)
+    here = sources(given)
+    asked = [(trial, name) for trial in TRIALS for name in trial.sources if name in here and given.only in (None, trial.strategy)]
+    with ProcessPoolExecutor(given.jobs, multiprocessing.get_context("spawn")) as workers:
+        waiting = [(trial, name, workers.submit(line, trial, name, given)) for trial, name in asked]
+        found = [(trial, name, each.result()) for trial, name, each in waiting]
+    print("\n".join(document(found, {name: source.unit for name, source in here.items()}, given.replicates)))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from outthink.tasks import arithmetic, calc, countdown
 from outthink.testing.simulated import Pace, SimulatedBackend
 from outthink.testing.worlds import Odds, World
 
-PROBLEMS = 100
+PROBLEMS = 60
 """Most problems of a source."""
 EXAMPLES = Path(__file__).parents[1] / "examples" / "pools"
 PROVENANCE = {"provenance": "benchmarks/evidence.py", "licence": "Apache-2.0"}

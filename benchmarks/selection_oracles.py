@@ -49,12 +49,14 @@ class Pools:
 
 def _extracted(frame: pl.DataFrame) -> pl.DataFrame:
     """With the answers that our math task finds in the texts, where a pool holds none."""
-    answers: list[Answer] = []
-    for _, rows in frame.group_by("problem_id", maintain_order=True):
-        texts = rows["text"].to_list()
-        answers += asyncio.run(MathTask().answers(Problem("?"), texts, []))
-    found = [each if each.valid else Answer(None) for each in answers]
-    ordered = pl.concat([rows for _, rows in frame.group_by("problem_id", maintain_order=True)])
+    groups = [rows for _, rows in frame.group_by("problem_id", maintain_order=True)]
+
+    async def extracted() -> list[Answer]:
+        task = MathTask()
+        return [answer for rows in groups for answer in await task.answers(Problem("?"), rows["text"].to_list(), [])]
+
+    found = [each if each.valid else Answer(None) for each in asyncio.run(extracted())]
+    ordered = pl.concat(groups)
     named = {"answer": [each.text for each in found], "answer_class": [each.answer_class for each in found]}
     return ordered.with_columns(**{name: pl.Series(values, dtype=pl.String) for name, values in named.items()})
 

@@ -114,6 +114,38 @@ def test_a_slot_granted_to_a_task_that_is_cancelled_in_the_same_moment_goes_on()
     run(main())
 
 
+def test_a_slot_given_back_while_the_only_waiter_is_cancelled_is_there_for_the_next() -> None:
+    async def main() -> None:
+        limiter = Limiter(1)
+        held = await limiter.acquire()
+        waiter = asyncio.create_task(hold(limiter, 1))
+        await asyncio.sleep(0)
+        waiter.cancel()
+        next_one = asyncio.create_task(hold(limiter, 1))
+        held.release()  # the waiter still counts as waiting: it has not run since it was cancelled
+        late = asyncio.create_task(hold(limiter, 1))
+        await asyncio.gather(next_one, late)
+        assert waiter.cancelled()
+        assert (limiter.in_flight, limiter.waiting) == (0, 0)
+
+    run(main())
+
+
+def test_who_asks_behind_a_waiter_that_was_just_cancelled_is_served() -> None:
+    async def main() -> None:
+        limiter = Limiter(1)
+        held = await limiter.acquire()
+        waiter = asyncio.create_task(limiter.acquire())
+        await asyncio.sleep(0)
+        behind = asyncio.create_task(hold(limiter, 1))
+        waiter.cancel()
+        held.release()
+        await behind  # nobody holds a slot that could be given back
+        assert (limiter.in_flight, limiter.waiting) == (0, 0)
+
+    run(main())
+
+
 def test_a_cancel_storm_frees_its_memory() -> None:
     async def main() -> None:
         limiter = Limiter(1)

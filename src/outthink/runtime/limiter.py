@@ -106,6 +106,7 @@ class Limiter:
                 if turn.cancelled():
                     self.waiting -= 1
                     self._forget_cancelled()
+                    self._grant()  # who asked since then stood behind this one
                     self._feed()
                 else:
                     self._give_back()  # the slot was granted before the cancellation arrived
@@ -162,7 +163,8 @@ class Limiter:
         if self.waiting and self._clock() < self._paused_until:
             self._arm()
             return
-        while self.waiting and self.in_flight < self.limit:
+        # A waiter that was cancelled in this very moment is still counted as waiting, and may be gone from the queue.
+        while self._queue and self.in_flight < self.limit:
             turn = heapq.heappop(self._queue)[2]
             if not turn.done():
                 self.waiting -= 1
