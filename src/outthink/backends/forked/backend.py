@@ -40,6 +40,8 @@ class ForkedBackend:
     context: most prompt plus completion tokens of one sample
     kept:    tokens of ended samples that stay in memory for those that go on from them, in any case
     threads: that compute; None: one per processor that this process may use, but 8 at most
+    precise: keep keys and values in float32 and compute attention plainly: slower, the more so the more is held, but then what is
+             computed together changes little more than the last bits of a number
     note:    called with a sentence before a model is downloaded
 
     A sample's prompt_tokens are all of its prompt; its cached_tokens are those that were computed for another. Raises BadInput.
@@ -53,6 +55,7 @@ class ForkedBackend:
         context: int = 2048,
         kept: int = 2048,
         threads: int | None = None,
+        precise: bool = False,
         prices: Prices | None = None,
         note: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -64,7 +67,7 @@ class ForkedBackend:
         self.model, self.prices = str(model), prices
         file = EMBEDDED.name if self.model == "embedded" else self.model.partition("@")[0].rpartition("/")[2]
         self.name = f"forked:{file.removesuffix('.gguf')}"
-        self._slots, self._context, self._kept = slots, context, kept
+        self._slots, self._context, self._kept, self._precise = slots, context, kept, precise
         self._threads = threads or min(usable_cpus(), MOST_THREADS)
         self._note = note
         self._decoder: Decoder | None = None
@@ -169,7 +172,9 @@ class ForkedBackend:
     def _load(self) -> Decoder:
         path = model_file(self.model, self._note)
         try:
-            return Decoder(path, slots=self._slots, context=self._context, threads=self._threads, kept=self._kept)
+            return Decoder(
+                path, slots=self._slots, context=self._context, threads=self._threads, kept=self._kept, precise=self._precise
+            )
         except ModuleNotFoundError as error:
             if error.name != "numpy":
                 raise

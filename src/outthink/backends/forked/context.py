@@ -24,6 +24,7 @@ BATCH = 512
 """Most tokens that are computed in one go, which nothing can interrupt."""
 SEQUENCES = 256
 """Most that llama.cpp has (LLAMA_MAX_SEQ)."""
+FLOAT32, DISABLED = 0, 0  # GGML_TYPE_F32, LLAMA_FLASH_ATTN_TYPE_DISABLED
 
 
 class Entry(NamedTuple):
@@ -40,13 +41,17 @@ class Context:
 
     cells:   tokens that fit into its memory, shared by all sequences
     threads: that compute
+    precise: keep keys and values in float32 and compute attention plainly: slower, the more so the more cells are held, but then
+             what is computed together changes little more than the last bits
     unified: one memory for all; False gives each sequence its own, where only whole sequences can be copied
     sequences: how many there may be, numbered from 0
 
     Raises BadInput where the file can't be loaded, MissingExtra, Unsupported for a model or library that can't fork.
     """
 
-    def __init__(self, path: Path, *, cells: int, threads: int, sequences: int = SEQUENCES, unified: bool = True) -> None:
+    def __init__(
+        self, path: Path, *, cells: int, threads: int, precise: bool = False, sequences: int = SEQUENCES, unified: bool = True
+    ) -> None:
         import numpy
 
         self._numpy, self._library = numpy, library()
@@ -63,6 +68,8 @@ class Context:
             params.n_ctx, params.n_seq_max, params.kv_unified = cells, self.sequences, unified
             params.n_batch = params.n_ubatch = BATCH
             params.n_threads = params.n_threads_batch = threads
+            if precise:
+                params.type_k, params.type_v, params.flash_attn_type = FLOAT32, FLOAT32, DISABLED
             self._context = self._library.init_from_model(self._model, params)
         if not self._context:
             self.close()
@@ -79,11 +86,12 @@ class Context:
 
     def close(self) -> None:
         """Free everything; closing twice changes nothing."""
-        if self._context:
-            self._library.batch_free(self._batch)
-            self._library.free(self._context)
-        if self._model:
-            self._library.model_free(self._model)
+        with _quiet():
+            if self._context:
+                self._library.batch_free(self._batch)
+                self._library.free(self._context)
+            if self._model:
+                self._library.model_free(self._model)
         self._context = self._model = None
 
     def tokens(self, text: str) -> list[int]:
@@ -217,7 +225,7 @@ class Context:
 
 
 _SILENT = LOG(lambda level, text, data: None)
-"""Takes llama.cpp's messages while loading; what fails is raised."""
+"""Takes llama.cpp's messages while loading and closing; what fails is raised."""
 
 
 @contextmanager

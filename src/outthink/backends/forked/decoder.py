@@ -52,9 +52,9 @@ class Decoder:
     kept:    cells that ended samples may still hold
     """
 
-    def __init__(self, path: Path, *, slots: int, context: int, threads: int, kept: int) -> None:
+    def __init__(self, path: Path, *, slots: int, context: int, threads: int, kept: int, precise: bool) -> None:
         self._slots = slots
-        self.context = Context(path, cells=slots * context + kept + slots, threads=threads)
+        self.context = Context(path, cells=slots * context + kept + slots, threads=threads, precise=precise)
         self._memory = Memory(self.context, live=slots, kept=slots * context + kept)
         self._changed = threading.Condition()
         self._waiting: deque[tuple[Job, Future[Completion]]] = deque()
@@ -147,7 +147,7 @@ class Decoder:
         for each in [each for each in self._live if each.job.left]:
             self._end(each)
         for each in [each for each in self._live if each.deadline is not None and now > each.deadline]:
-            self._end(each, Lost(f"did not end within {each.job.timeout:g} s", **each.job.growth.known()))
+            self._end(each, Lost(f"the sample did not end within {each.job.timeout:g} s", **each.job.growth.known()))
 
     def _draw(self) -> list[_Live]:
         """The next token of all whose logits are known; returns those whose logits are not."""
