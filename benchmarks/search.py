@@ -87,7 +87,8 @@ def settings() -> Iterator[Setting]:
 
 def verifier_of(name: str) -> Verifier:
     perfect = Solver()
-    return {"trained": Verdict(), "perfect": perfect, "noised": Noised(perfect, FLIPPED, seed=SEED)}[name]
+    known: dict[str, Verifier] = {"trained": Verdict(), "perfect": perfect, "noised": Noised(perfect, FLIPPED, seed=SEED)}
+    return known[name]
 
 
 async def measured(setting: Setting, problems: int) -> dict[str, Any]:
