@@ -25,7 +25,7 @@ from outthink.core.prompt import Prompt
 from outthink.core.sampling import Sampling
 from outthink.core.task import Task
 from outthink.evaluation.estimators import best_curve, majority_at_k, pass_at_k
-from outthink.evaluation.intervals import accuracy
+from outthink.evaluation.intervals import accuracy, difference
 from outthink.models import TINY_CONTEXT, TINY_SLOTS
 from outthink.tasks import calc, countdown, load
 from train.tiny.data import LONGEST_TRACE, demonstration
@@ -128,6 +128,7 @@ async def selection(name: str, folder: Path, problems: Sequence[Problem], texts:
     for rule, table in (("last", last), ("min", least)):
         curves = np.array([best_curve(*pair, KS) for pair in zip(table, right, strict=True)])
         show(f"best-of-n, {name}, {rule}", KS, list(curves.T))
+        print(f"  of 64 minus of 16: {difference(curves[:, KS.index(64)], curves[:, KS.index(16)])}")
     areas = {
         step: area(
             [s for s, w in zip(scores, where, strict=True) if w[2] == step],
