@@ -32,7 +32,7 @@ def tree_tokens(sequences: Iterable[Sequence[int]]) -> Tokens:
     """Of sequences of token ids; the same sequence twice is shared too."""
     apart, distinct = 0, 0
     before: Sequence[int] = ()
-    for each in sorted(sequences):  # in this order a sequence shares most with the one before it
+    for each in sorted(map(tuple, sequences)):  # in this order a sequence shares most with the one before it
         common = 0
         for one, other in zip(before, each, strict=False):
             if one != other:
