@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from outthink.backends.delivery import Delivery
 from outthink.backends.llamacpp.engine import Engine, usable_cpus
 from outthink.backends.llamacpp.wire import ENDS, Reply, body_of
 from outthink.backends.weights import EMBEDDED, model_file
-from outthink.core.backend import Completion, Delta, Request
+from outthink.core.backend import Completion, Request
 from outthink.core.budget import Prices
 from outthink.core.capability import Capabilities
 from outthink.core.errors import BackendError, BadInput, InternalError, Lost, Permanent, Refused, Unsupported
@@ -108,19 +108,19 @@ class LlamaCppBackend:
         engine = self._opened()
         if len(request.seeds) != 1:
             raise Unsupported(f"{self.name} takes one sample per request and was asked for {len(request.seeds)}")
-        attempt = _Attempt(self, engine, request, asyncio.get_running_loop())
+        delivery = Delivery(request.watch, asyncio.get_running_loop())
         try:
-            completion = await asyncio.wrap_future(engine.submit(attempt.run))
-            attempt.deliver()
+            completion = await asyncio.wrap_future(engine.submit(_Attempt(self, engine, request, delivery).run))
+            delivery.deliver()
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or not task.cancelling():  # nobody left this task: the engine dropped what was waiting
                 raise Refused(f"{self.name} was closed before a slot was free") from None
             raise
         finally:
-            attempt.left = True
-        if attempt.watch_failed is not None:
-            raise attempt.watch_failed
+            delivery.left = True
+        if delivery.failed is not None:
+            raise delivery.failed
         return completion
 
     def prompt_bound(self, prompt: Prompt) -> int:
@@ -169,54 +169,34 @@ class LlamaCppBackend:
 
 
 class _Attempt:
-    """One request between the event loop and a slot's thread.
+    """One request on a slot's thread."""
 
-    left:         set by the loop, read by the thread at the next chunk
-    watch_failed: what `watch` raised
-    """
-
-    def __init__(self, backend: LlamaCppBackend, engine: Engine, request: Request, loop: asyncio.AbstractEventLoop) -> None:
-        self._backend, self._engine, self._request, self._loop = backend, engine, request, loop
+    def __init__(self, backend: LlamaCppBackend, engine: Engine, request: Request, delivery: Delivery) -> None:
+        self._backend, self._engine, self._request, self._delivery = backend, engine, request, delivery
         self._reply = backend.reply(request)
-        self._waiting: deque[Delta] = deque()
         self._deadline: float | None = None
-        self._overdue = self._told = False
-        self.left = False
-        self.watch_failed: BaseException | None = None
+        self._overdue = False
 
     def run(self) -> Completion:
-        """On the slot's thread: generate to the end, or until left. Raises Lost, Refused, Permanent."""
+        """Generate to the end, or until left. Raises Lost, Refused, Permanent."""
         timeout = self._request.timeout
         if timeout is not None:  # counted from here: waiting for a slot is no fault of the engine
             self._deadline = time.monotonic() + timeout
         reply = self._reply
-        if not self.left:
+        if not self._delivery.left:
             self._engine.generate(self._backend.body(self._request), self._take)
         if self._overdue:
             raise Lost(f"{self._backend.name} did not end within {timeout:g} s", **reply.known())
-        if reply.finish is None and not self.left:
+        if reply.finish is None and not self._delivery.left:
             why = "was closed" if self._engine.closing else "ended the stream"
             raise Lost(f"{self._backend.name} {why} in the middle of a sample", **reply.known())
         return reply.completion()
-
-    def deliver(self) -> None:
-        """On the loop: hand over what arrived."""
-        self._told = False  # before looking: what arrives from here on tells the loop again
-        watch = self._request.watch
-        try:
-            while self._waiting and not self.left and watch is not None:
-                self.left = watch(self._waiting.popleft())
-        except BaseException as error:  # noqa: BLE001  # raised where the caller waits
-            self.left, self.watch_failed = True, error
 
     def _take(self, chunk: bytes) -> bool:
         delta = self._reply.feed(chunk)
         if self._deadline is not None and time.monotonic() > self._deadline and self._reply.finish is None:
             self._overdue = True
             return True
-        if delta is not None and self._request.watch is not None:
-            self._waiting.append(delta)
-            if not self._told:  # else a delivery is on its way already
-                self._told = True
-                self._loop.call_soon_threadsafe(self.deliver)
-        return self.left
+        if delta is not None:
+            self._delivery.put(delta)
+        return self._delivery.left
