@@ -191,7 +191,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=os.environ.get("OUTTHINK_SHARED_DATA"))
     parser.add_argument("--record", type=Path, help="a folder: make pools of the tiny and the embedded model there, and ask both")
-    parser.add_argument("--replicates", type=int, default=2)
+    parser.add_argument("--replicates", type=int, default=1)
     parser.add_argument("--only", help="only this strategy")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     given = parser.parse_args()

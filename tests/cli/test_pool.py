@@ -133,6 +133,33 @@ def test_a_journal_is_imported(outthink: Outthink, model: str, problems: Path) -
     assert made == {"pool": "p.parquet", "format": "journal", "samples": 12, "left_out": 0}
 
 
+def test_problems_under_other_ids_are_numbered(outthink: Outthink) -> None:
+    Path("problems.jsonl").write_text(
+        '{"problem": "1+1?", "gold": "2", "id": "x"}\n{"problem": "2+2?", "gold": "4", "id": "y"}\n'
+    )
+    Path("samples.jsonl").write_text('{"problem_id": "set-1", "text": "\\\\boxed{4}", "model": "m"}\n')
+    words = (
+        "pool",
+        "import",
+        "samples.jsonl",
+        "--to",
+        "p.parquet",
+        "--licence",
+        "MIT",
+        "--task",
+        "math",
+        "--problems",
+        "problems.jsonl",
+    )
+    assert "'set-1' isn't among the --problems, whose first is 'x'" in outthink(*words).err
+    assert "needs --problems, and {} where" in outthink(*words, "--problem-ids", "set-").err
+    assert outthink(*words, "--problem-ids", "set-{}").code == 0
+    import polars as pl
+
+    rows = pl.read_parquet("p.parquet").select("problem_id", "problem", "gold", "answer", "correct").rows()
+    assert rows == [("set-1", "2+2?", "4", "4", True)]
+
+
 def test_a_pool_answers_strategies_and_budgets_of_every_kind(outthink: Outthink) -> None:
     rows = [
         row(

@@ -3,14 +3,16 @@
 import gzip
 import io
 import json
+import os
 import sys
+import threading
 import types
 
 import pytest
 
 from outthink.core.errors import BadInput, MissingExtra, UnknownName
 from outthink.core.problem import Problem
-from outthink.problems import load, readers
+from outthink.problems import load, read_once, readers
 from tests.shared_data import shared
 
 
@@ -243,3 +245,23 @@ def test_public_benchmarks_load_without_a_word(name, count):
 def test_game_of_24_with_a_column_named():
     found = load(shared("benchmarks/game24.csv"), columns={"problem": "Puzzles", "id": "Rank"})
     assert (len(found), next(iter(found)).text) == (1362, "1 1 4 6")
+
+
+def test_a_pipe_is_read_once_and_kept(tmp_path):
+    def piped(data):
+        path = tmp_path / "pipe"
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+        writer = threading.Thread(target=path.write_bytes, args=(data,))
+        writer.start()
+        return path, writer
+
+    path, writer = piped(LINES.encode())
+    found = load(path)
+    writer.join()
+    assert [list(found), list(found)] == [WANTED, WANTED]
+    assert read_once(path)
+    assert not read_once(tmp_path)
+    path, writer = piped(b"PAR1 and what follows")
+    assert "is Parquet, which is read from a file only" in refused(path)
+    writer.join()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,7 @@ def filter_(output: Output, /, pool: str, to: str, **given: Any) -> None:
 @click.option("--column", multiple=True, metavar="OURS=THEIRS", help="What a column is called in the file: text=output.text.")
 @click.option("--task", help="Extract and grade the answers anew by this task.")
 @click.option("--problems", help="A file of the problems, for texts and golds that the source doesn't have.")
+@click.option("--problem-ids", metavar="PATTERN", help="Call the --problems by their place, from 0: math500-{}.")
 @click.option("--model", help="Who made the samples, where the source doesn't say.")
 @click.option("--filter", help="lm-evaluation-harness: the filter whose answers count; default: the first.")
 @click.option("--scorer", help="inspect_ai: the scorer whose grades count; default: the first.")
@@ -152,6 +154,10 @@ def import_(output: Output, /, source: str, to: str, **given: Any) -> None:
 
     task = None if given["task"] is None else tasks.load(given["task"])
     asked = [] if given["problems"] is None else [*load(given["problems"])]
+    if (pattern := given["problem_ids"]) is not None:
+        if not asked or "{}" not in pattern:
+            raise BadInput(f"is {pattern!r}; it needs --problems, and {{}} where their numbers go", where="--problem-ids")
+        asked = [replace(problem, id=pattern.replace("{}", str(at))) for at, problem in enumerate(asked)]
     metadata = {name: given[name] for name in ("provenance", "licence") if given[name] is not None}
     kind, left_out = given["format"], 0
     if kind == "journal" or (kind is None and Path(source).suffix == ".db"):

@@ -25,6 +25,7 @@ def resume(output: Output, journal: str) -> int:
 
     JOURNAL is what `solve`, `eval` or `record` wrote; nothing that it holds is paid for again.
     """
+    from outthink.problems import read_once
     from outthink.runtime.recorded import read_header
 
     path = Path(journal).expanduser().absolute()
@@ -32,8 +33,8 @@ def resume(output: Output, journal: str) -> int:
     if not isinstance(notes, dict) or notes.get("command") not in _COMMANDS:
         raise BadInput("was not made by `outthink solve`, `eval` or `record`; repeat the call that made it", where=journal)
     arguments, folder = notes["arguments"], Path(notes["folder"])
-    if arguments.get("problems") == "-":
-        raise BadInput("its problems came from standard input; repeat the command with the same input", where=journal)
+    if isinstance(problems := arguments.get("problems"), str) and read_once(problems):
+        raise BadInput(f"its problems came from {problems}; repeat the command with the same input", where=journal)
     if not folder.is_dir():
         raise BadInput(f"the folder {folder}, where it was started, is gone", where=journal)
     with contextlib.chdir(folder):  # names of files and modules in its arguments are relative to it

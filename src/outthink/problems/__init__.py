@@ -20,7 +20,7 @@ from outthink.core.problem import Problem
 from outthink.problems import hub, readers
 from outthink.problems.rows import BadRow, Columns, Row
 
-__all__ = ["Columns", "Problems", "load"]
+__all__ = ["Columns", "Problems", "load", "read_once"]
 
 SHOWN = 20
 """Bad rows that an error message lists."""
@@ -96,7 +96,7 @@ def load(
     """Problems from `source`:
 
     - the path of a file: .jsonl, .json, .csv, .tsv, .txt (one problem a line), .parquet; all but Parquet may be gzipped
-    - `-`: standard input, as JSON Lines, a JSON list, or one problem a line
+    - `-`, or a pipe such as /dev/stdin, which is read once and kept: JSON Lines, a JSON list, or one problem a line
     - `hf:owner/name[/configuration][:split]`: a data set of the Hugging Face hub
     - an iterable of problems, texts and mappings, or problems loaded before, which stay as they are
 
@@ -116,9 +116,18 @@ def load(
         return _problems("standard input", lambda: iter(kept), columns, limit)
     if isinstance(source, str | Path):
         path = Path(source).expanduser()
+        if read_once(path):
+            kept = list(islice(readers.read(path), limit))
+            return _problems(str(path), lambda: iter(kept), columns, limit)
         return _problems(str(path), lambda: readers.read(path), columns, limit)
     items = list(islice(source, limit))
     return _problems("problems", lambda: _items(items), columns, limit)
+
+
+def read_once(source: str | Path) -> bool:
+    """Whether a source gives what it holds only once: standard input, a pipe, a device."""
+    path = Path(source).expanduser()
+    return str(source) == "-" or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _problems(name: str, rows: Callable[[], Found], columns: Columns, limit: int | None) -> Problems:

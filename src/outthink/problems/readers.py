@@ -34,7 +34,7 @@ def read(path: Path) -> Rows:
     try:
         with path.open("rb") as file:
             ending = path.name.lower().removesuffix(".gz").rpartition(".")[2]
-            if file.peek(4)[:4] == b"PAR1" or ending in {"parquet", "pq"}:
+            if path.is_file() and (file.peek(4)[:4] == b"PAR1" or ending in {"parquet", "pq"}):
                 yield from _parquet(path)
             else:
                 yield from read_stream(file, str(path), ending)
@@ -51,6 +51,8 @@ def read_stream(file: Any, name: str, ending: str = "") -> Rows:
         head = _peek(stream, name)
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise BadInput("is UTF-16; save it as UTF-8", where=name)
+    if head[:4] == b"PAR1":
+        raise BadInput("is Parquet, which is read from a file only; name one", where=name)
     head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if ending in {"csv", "tsv"}:
         yield from _csv(stream, name, "\t" if ending == "tsv" else None)

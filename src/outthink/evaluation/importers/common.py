@@ -80,7 +80,9 @@ def completed(rows: Iterable[tuple[str, Row]], problems: Mapping[str, Problem], 
         if (problem := problems.get(row["problem_id"])) is not None:
             row = {"problem": problem.text, "gold": problem.gold, **row}
         elif problems:
-            raise BadInput(f"problem {row['problem_id']!r} isn't among the --problems", where=place)
+            first = next(iter(problems))
+            message = f"problem {row['problem_id']!r} isn't among the --problems, whose first is {first!r}; ids must be the same"
+            raise BadInput(f"{message} (--problem-ids numbers them)", where=place)
         of = row["problem_id"], row["model"]
         row.setdefault("sample_index", numbers[of])
         numbers[of] = max(numbers[of], row["sample_index"]) + 1
