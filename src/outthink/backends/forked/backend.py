@@ -72,6 +72,7 @@ class ForkedBackend:
         self._note = note
         self._decoder: Decoder | None = None
         self._chat: str | None = None
+        self._thinking: tuple[str, str] | None = None
         self._tokens = functools.lru_cache(KEPT_PROMPTS)(self._tokenised)
         self._templated = functools.lru_cache(KEPT_PROMPTS)(self._apply_template)
         self._piece = functools.cache(self._piece_of)
@@ -93,7 +94,7 @@ class ForkedBackend:
             slots=self._slots,
             context=self._context,
             vocabulary=0 if self._decoder is None else self._decoder.context.vocabulary,
-            thinking=None if self._chat is None else marks_in(self._chat, self._templated((Message("user", "?"),))),
+            thinking=self._thinking,
         )
 
     @property
@@ -114,7 +115,13 @@ class ForkedBackend:
     async def open(self) -> None:
         """Fetch the file where it isn't here yet, and load it. Raises BadInput, MissingExtra, Refused, Unsupported."""
         self._decoder = await asyncio.to_thread(self._load)
-        self._chat = self._decoder.context.chat_template()
+        context = self._decoder.context
+        if (template := context.chat_template()) is not None:
+            try:
+                opened = written(template, (Message("user", "?"),), context.marks())
+            except Permanent:  # what can't even be asked this is no template; a chat is then refused
+                return
+            self._chat, self._thinking = template, marks_in(template, opened)
 
     async def close(self) -> None:
         """Leave what still runs and free the model and its thread."""
@@ -183,7 +190,7 @@ class ForkedBackend:
     def _apply_template(self, messages: tuple[Message, ...]) -> str:
         context = self._opened().context
         if self._chat is None:
-            raise Permanent(f"{self.name} has no chat template: it is no chat model, and completes raw text only")
+            raise Permanent(f"{self.name} has no chat template that can be used: it completes raw text only")
         marks = context.marks()
         text = written(self._chat, messages, marks)
         # The tokenizer puts the beginning token first by itself.
