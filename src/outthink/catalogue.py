@@ -66,6 +66,20 @@ def verifier(name: str | Verifier, **parameters: Any) -> Verifier:
     return made
 
 
+def role(name: str) -> object:
+    """What 'package.module:object' names, to play a role that is no model; a class is made without arguments.
+
+    Raises BadInput where it can't be had.
+    """
+    found = _loaded("role", EntryPoint(name, name, ""))
+    if not isinstance(found, type):
+        return found
+    try:
+        return found()
+    except Exception as error:  # as for loading
+        raise BadInput(f"can't be made: {error}", where=f"role {name}") from error
+
+
 def _built_in(kind: str) -> dict[str, str]:
     """Module path by name, read off the file names."""
     if kind == "verifier":

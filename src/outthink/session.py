@@ -7,6 +7,7 @@ stepping a run is the runtime's.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -26,7 +27,7 @@ from outthink.core.step import Steps
 from outthink.core.strategy import Strategy
 from outthink.core.task import Task
 from outthink.core.verifier import Verifier
-from outthink.models import backend_of
+from outthink.models import FORKED, backend_of
 from outthink.runtime.batch import Retry
 from outthink.runtime.endpoint import Endpoint
 from outthink.runtime.interpreter import Interpreter
@@ -34,6 +35,8 @@ from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
 from outthink.runtime.many import many
 from outthink.runtime.spec import Bindings, RunSpec
+
+_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 DEFAULT_TASK = "math"
 
@@ -44,8 +47,8 @@ class Session:
     model:       the generator: 'embedded', a GGUF path, 'URL#name', or a backend
     task:        a task's name, 'package.module:object', or a task
     verifier:    a verifier's name, 'package.module:object', or a verifier; None: none
-    roles:       further roles: models for generating ones ({"judge": "http://..."}), objects with async methods for others.
-                 A judge that isn't given is the generator itself
+    roles:       further roles: models for generating ones ({"judge": "http://..."}), objects with async methods for others,
+                 or 'package.module:object'. A judge that isn't given is the generator itself
     sampling:    settings of the generator that differ from the task's and the defaults
     steps:       where the steps of an answer end, if not as the task says
     budget:      of everything this session runs
@@ -106,7 +109,9 @@ class Session:
         # One model may play several roles: it is opened once and has one limiter.
         shared: dict[object, Endpoint] = {_identity(model): generator}
         for role, bound in roles.items():
-            if isinstance(bound, (str, Path, Backend)):
+            if isinstance(bound, str) and _OBJECT.fullmatch(bound) and not bound.startswith(FORKED):
+                self._others[role] = catalogue.role(bound)
+            elif isinstance(bound, (str, Path, Backend)):
                 if (named := _identity(bound)) not in shared:
                     shared[named] = Endpoint(backend_of(bound), self._ledger, retry=retry)
                 self._endpoints[role] = shared[named]

@@ -88,11 +88,15 @@ def test_every_role_that_is_named_is_checked_before_anything_is_spent() -> None:
             run(None, 4, around=lambda session: session.solve(PROBLEM, strategy, 4, **parameters), model=able, **how)
 
     target = {"verifier": toy, "parameters": {"target": "large"}}
-    refused(MissingRole, "strategy atts needs a large; bind one", "atts", **target)
+    refused(MissingRole, r"strategy atts needs the role 'large'; bind it by .*--role large=MODEL", "atts", **target)
     refused(Unsupported, "strategy atts, of its large, needs prefix", "atts", **target, roles={"large": plain})
-    refused(MissingRole, "strategy atts needs a large", "atts", **target, roles={"large": Tools()})
+    refused(MissingRole, "strategy atts needs the role 'large'", "atts", **target, roles={"large": Tools()})
     refused(Unsupported, "verifier judge.*, of its judge, needs chat", "best_of_n", verifier=Judge(), roles={"judge": plain})
-    refused(MissingRole, "verifier verdict.* needs a prm", "best_of_n", verifier=Verdict())
+    refused(MissingRole, "verifier verdict.* needs the role 'prm'", "best_of_n", verifier=Verdict())
+    refused(MissingRole, "strategy ets needs the role 'embedder'", "ets", verifier=toy, parameters={"embedder": True})
+    refused(MissingRole, "strategy ab_mcts_a needs the role 'other'", "ab_mcts_a", verifier=toy, parameters={"roles": ["other"]})
+    refused(Unsupported, "verifier solver.* and task toy can't say", "best_of_n", verifier="solver")
+    refused(Unsupported, "verifier rollouts.* and task toy can't say", "best_of_n", verifier="rollouts")
     refused(Unsupported, "of its prm, needs log-prob.* with 20 alt", "best_of_n", verifier=Verdict(), roles={"prm": plain})
     asks = {"parameters": {"judge": "model"}, "roles": {"judge": plain}}
     refused(Unsupported, "strategy deepprune, of its judge, needs chat", "deepprune", **asks)

@@ -40,7 +40,10 @@ def model_options(command: Command) -> Command:
             "--verifier-setting", multiple=True, metavar="KEY=VALUE", help="Of the verifier, such as aggregate=min or top=10."
         ),
         click.option(
-            "--role", multiple=True, metavar="ROLE=MODEL", help="A further model, such as judge=URL#name or prm=tiny-verifier."
+            "--role",
+            multiple=True,
+            metavar="ROLE=MODEL",
+            help="Who plays a further role, such as judge=URL#name, prm=tiny-verifier or retriever=package.module:object.",
         ),
         click.option("--sampling", multiple=True, metavar="KEY=VALUE", help="How the model is sampled, such as temperature=1."),
         click.option("--concurrency", type=int, help="Requests at once; default: what the server is found to take."),

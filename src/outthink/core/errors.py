@@ -81,7 +81,11 @@ class MissingRole(UsageError):
     """A strategy needs a role that nothing is bound to."""
 
     def __init__(self, who: str, role: str) -> None:
-        super().__init__(f"{who} needs a {role}; bind one with {role}=... (on the command line --{role} NAME)")
+        if role == "verifier":
+            how = 'verifier="NAME" (on the command line --verifier NAME)'
+        else:
+            how = f'roles={{"{role}": ...}} (on the command line --role {role}=MODEL, or =package.module:object)'
+        super().__init__(f"{who} needs the role {role!r}; bind it by {how}")
         self.who, self.role = who, role
 
 

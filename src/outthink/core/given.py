@@ -4,12 +4,15 @@ here.
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from outthink.core.errors import BadInput
 
-_WORDS = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "None": "None"}
+_WORDS = {"int": "a whole number", "float": "a finite number", "str": "a text", "bool": "true or false", "None": "None"}
+_SEVERAL = re.compile(r"tuple\[(int|float|str|bool), \.\.\.\]")
 
 
 def whole(name: str, value: Any, least: int | None = None) -> int:
@@ -37,10 +40,17 @@ def instance(name: str, value: Any, kind: type, hint: str) -> None:
 
 
 def fits(annotation: str, value: Any) -> bool:
-    """Whether a value is what a plain annotation such as "int | None" says; True for any other annotation."""
+    """Whether a value is what a plain annotation such as "int | None" or "tuple[float, ...]" says; True for any other one.
+
+    A number must be finite; a list is as good as a tuple.
+    """
+    if (found := _SEVERAL.fullmatch(annotation)) is not None:
+        return isinstance(value, list | tuple) and all(fits(found[1], each) for each in value)
     kinds = [part.strip() for part in annotation.split("|")]
     if not all(kind in _WORDS for kind in kinds):
         return True
+    if isinstance(value, float) and not math.isfinite(value):
+        return False
     if value is None or isinstance(value, bool):
         return ("None" if value is None else "bool") in kinds
     if isinstance(value, int):
@@ -50,4 +60,6 @@ def fits(annotation: str, value: Any) -> bool:
 
 def in_words(annotation: str) -> str:
     """A plain annotation for a reader: "a whole number or None"."""
+    if (found := _SEVERAL.fullmatch(annotation)) is not None:
+        return f"a list, each of it {in_words(found[1])}"
     return " or ".join(_WORDS[part.strip()] for part in annotation.split("|"))

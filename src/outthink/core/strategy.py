@@ -18,6 +18,9 @@ from outthink.core.selection import Selection
 
 Body = Callable[..., Coroutine[Any, Any, Selection]]
 
+LARGEST = 1_000_000
+"""Whole numbers among parameters go up to here (but for n, which the budget cuts): they size what is held in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Strategy:
@@ -65,10 +68,13 @@ class Strategy:
                 raise BadInput(f"{value!r} must be a whole number, 1 or more, or None to fill the budget", where=f"{self.name}.n")
             if value is not default and not fits(annotation, value):
                 raise BadInput(f"{value!r} must be {in_words(annotation)}", where=f"{self.name}.{name}")
-            number = (int, float) if isinstance(default, float) else type(default)
-            if default is not None and value is not None and not isinstance(value, number):
+            if name != "n" and isinstance(value, int) and value > LARGEST:
+                raise BadInput(f"{value} is more than {LARGEST:,}", where=f"{self.name}.{name}")
+            kinds = {float: (int, float), tuple: (list, tuple)}.get(type(default), type(default))
+            if default is not None and value is not None and not isinstance(value, kinds):
                 raise BadInput(f"{value!r} must be of the same kind as its default {default!r}", where=f"{self.name}.{name}")
-        return {**known, **given}
+        # What comes from JSON has no tuples.
+        return {**known, **{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}}
 
     def asks(self, given: Mapping[str, Any]) -> Roles:
         """The roles that a run with these parameters uses."""

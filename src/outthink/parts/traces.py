@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from outthink.core.errors import UnknownName
+from outthink.core.errors import BadInput, UnknownName
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
 from outthink.core.run import Run
@@ -141,9 +141,10 @@ RULES: Mapping[str, tuple[type[Tally], bool]] = {"best": (Best, True), "weighted
 
 
 async def choose(run: Run, problem: Problem, traces: Sequence[Trace], rule: str = "best") -> Selection:
-    """The answer of these traces, by one of `RULES`; offered where there is one. Traces that have not ended choose nothing.
+    """The answer of these traces, by one of `RULES`; offered where there is one. Traces that have not ended choose nothing,
+    so that a strategy which begins with none has an unknown rule refused before anything is spent.
 
-    Raises UnknownName.
+    Raises UnknownName, and BadInput for scores that can't be weights.
     """
     if rule not in RULES:
         raise UnknownName("rule", rule, RULES)
@@ -151,6 +152,8 @@ async def choose(run: Run, problem: Problem, traces: Sequence[Trace], rule: str 
     ended = [trace for trace in traces if trace.ended is not None]
     if not ended:
         return Selection(None)
+    if rule == "weighted" and (least := min(trace.score or 0.0 for trace in ended)) < 0:
+        raise BadInput(f"a score of {least!r} can't be a vote's weight; choose by rule='best' or 'majority'", where="verifier")
     samples = [trace.steps[-1] for trace in ended]
     answers = await run.answers(problem, samples)
     *_, chosen = growing(samples, answers, [trace.score for trace in ended] if scored else None, tally=tally)

@@ -35,7 +35,7 @@ async def tree_search(
     """
     if min(simulations, branching) < 1 or exploration < 0:
         raise BadInput("simulations and branching must be 1 or more, exploration 0 or more", where="tree search")
-    root, ended, chosen = Node(ROOT), list[Trace](), Selection(None)
+    root, ended, chosen = Node(ROOT), list[Trace](), await choose(run, problem, [], rule)
     for _ in range(simulations):
         node = root.descend(exploration)
         if not node.expanded and node.trace.ended is None and (node.visits or node is root):

@@ -77,6 +77,11 @@ def kept(shares: Sequence[float], traces: Sequence[Trace], clusters: Sequence[in
     return [leaf for leaf in range(leaves) if found.x[leaf] > 0.5]
 
 
+def installed() -> None:
+    """Raise MissingExtra where what solves the program is not installed: to be asked before anything is spent."""
+    _scipy("optimize")
+
+
 def _scipy(name: str, package: str = "scipy") -> Any:
     from importlib import import_module
 

@@ -102,6 +102,11 @@ class Bindings:
         for verifier in self.verifiers.values():
             self._play(verifier.roles, f"verifier {verifier.name}")
             can.require_logprobs(verifier.logprobs, f"verifier {verifier.name}", name)
+            if getattr(verifier, "needs_value", False) and not callable(getattr(self.task, "value", None)):
+                raise Unsupported(
+                    f"verifier {verifier.name} asks the task whether an answer so far can still become right, and task "
+                    f"{self.task.name} can't say; `countdown` can, or a task of your own with `value(problem, text)`"
+                )
             if verifier.oracle and not self.oracle:
                 raise OracleRefused(
                     f"verifier {verifier.name} looks at the gold answer, which a user doesn't have; "

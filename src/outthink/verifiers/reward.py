@@ -34,7 +34,6 @@ class Reward(Process):
     Raises UnknownName, BadInput.
     """
 
-
     def __init__(self, mark: str = "", place: int = -1, transform: str = "identity", aggregate: str = "last") -> None:
         if transform not in TRANSFORMS:
             raise UnknownName("transform of reward", transform, TRANSFORMS)

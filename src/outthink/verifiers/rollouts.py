@@ -28,6 +28,7 @@ class Rollouts(Process):
             raise BadInput(f"n is {n} and must be 1 or more", where="rollouts")
         self._n, self._outcome = n, outcome or Solver()
         super().__init__(f"rollouts(n={n}, outcome={self._outcome.name})", aggregate)
+        self.needs_value = getattr(self._outcome, "needs_value", False)
         self.oracle, self.logprobs = self._outcome.oracle, self._outcome.logprobs
         # The generator's calls are charged to the run: room must be left for them.
         self.roles = frozenset({"generator", *self._outcome.roles})

@@ -13,7 +13,9 @@ from outthink.parts.process import Process
 
 
 class Solver(Process):
-    """Asks the task's `value(problem, text)`."""
+    """Asks the task's `value(problem, text)`; a task without one is refused before anything is spent."""
+
+    needs_value = True
 
     def __init__(self, aggregate: str = "last") -> None:
         super().__init__("solver", aggregate)

@@ -22,6 +22,7 @@ from outthink.parts.branching_search import search
     paper="arXiv:2503.04412",
     title="Wider or Deeper? Scaling LLM Inference-Time Compute with Adaptive Branching Tree Search",
     needs={Needs.SCORES, Needs.CHAT},
+    roles=lambda given: {role: {Needs.CHAT} for role in given["roles"]},
 )
 async def ab_mcts_m(
     run: Run,

@@ -28,9 +28,9 @@ async def beam_search(
     run: Run, problem: Problem, width: int = 8, branching: int = 4, rule: str = "best", unique: bool = True
 ) -> Selection:
     """Grow `width` traces at a time, of which the best width / branching go on; `unique` keeps one of equal traces."""
-    if width < 1 or branching < 1 or width % min(width, branching):
-        raise BadInput(f"width is {width} and must be a multiple of branching, {branching}", where="beam_search")
-    alive, ended, chosen = [ROOT], list[Trace](), Selection(None)
+    if min(width, branching) < 1 or width % min(width, branching):
+        raise BadInput("width must be a multiple of branching, both 1 or more", where="beam_search")
+    alive, ended, chosen = [ROOT], list[Trace](), await choose(run, problem, [], rule)
     while alive:
         grown = await rate(run, problem, arrived(await grow(run, problem, repeated(alive, width))))
         alive, done = parted(grown)

@@ -39,8 +39,8 @@ async def best_first(
     proved: float = 1.0,
 ) -> Selection:
     """Expand the most probable answer so far (length-normalised by depth ** alpha), until one is proved."""
-    if branching < 1 or expansions < 1:
-        raise BadInput("branching and expansions must be 1 or more", where="best_first")
+    if branching < 1 or expansions < 1 or alpha < 0:
+        raise BadInput("branching and expansions must be 1 or more, alpha 0 or more", where="best_first")
     opened, seen, pushed = [(0.0, 0, ROOT)], {ROOT.text}, 0
     ended, chosen = list[Trace](), Selection(None)
     for _ in range(expansions):
@@ -55,7 +55,7 @@ async def best_first(
             if child.rank > failed:
                 pushed += 1
                 summed = math.fsum(step.summary.get("mean_logprob", 0.0) for step in child.steps)
-                heapq.heappush(opened, (-summed / child.depth**alpha, pushed, child))
+                heapq.heappush(opened, (-summed * child.depth**-alpha, pushed, child))
         if done:
             ended += done
             chosen = await choose(run, problem, ended)

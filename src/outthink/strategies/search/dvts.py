@@ -28,11 +28,11 @@ async def dvts(
     run: Run, problem: Problem, width: int = 8, branching: int = 4, lookahead: int = 0, rule: str = "best"
 ) -> Selection:
     """width / branching subtrees, each of which keeps the best of `branching` next steps; all last candidates choose."""
+    if min(width, branching) < 1 or lookahead < 0 or width % min(width, branching):
+        raise BadInput("width must be a multiple of branching, both 1 or more; lookahead 0 or more", where="dvts")
     branching = min(branching, width)
-    if width < 1 or branching < 1 or width % branching:
-        raise BadInput(f"width is {width} and must be a multiple of branching, {branching}", where="dvts")
     heads = [ROOT] * (width // branching)
-    ended, chosen = list[Trace](), Selection(None)
+    ended, chosen = list[Trace](), await choose(run, problem, [], rule)
     while heads:
         children = await grow(run, problem, [head for head in heads for _ in range(branching)])
         places = [at for at, child in enumerate(children) if child is not None]

@@ -26,6 +26,7 @@ from outthink.parts.traces import ROOT, Trace, choose, grow, rate
     paper="arXiv:2502.13575",
     title="ETS: Efficient Tree Search for Inference-Time Scaling",
     needs={Needs.SCORES, Needs.STEPS},
+    roles=lambda given: {"embedder"} if given["embedder"] else (),
 )
 async def ets(
     run: Run,
@@ -39,9 +40,10 @@ async def ets(
     rule: str = "weighted",
 ) -> Selection:
     """Share `width` next steps among the leaves worth their cache: `cost` of tree nodes, `coverage` of clusters of steps."""
-    if width < 1:
-        raise BadInput(f"width is {width} and must be 1 or more", where="ets")
-    next_up, ended, chosen = [ROOT] * width, list[Trace](), Selection(None)
+    if width < 1 or temperature <= 0 or min(cost, coverage, distance) < 0:
+        raise BadInput("width must be 1 or more, temperature above 0; cost, coverage and distance 0 or more", where="ets")
+    tree_selection.installed()
+    next_up, ended, chosen = [ROOT] * width, list[Trace](), await choose(run, problem, [], rule)
     while next_up:
         alive, done = parted(await rate(run, problem, arrived(await grow(run, problem, next_up))))
         if done:

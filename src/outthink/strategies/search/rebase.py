@@ -26,9 +26,9 @@ from outthink.parts.traces import ROOT, Trace, choose, grow, rate
 )
 async def rebase(run: Run, problem: Problem, width: int = 16, temperature: float = 0.2, rule: str = "weighted") -> Selection:
     """Share `width` next steps among the traces by exp(score / temperature); each that ends lowers the width by one."""
-    if width < 1:
-        raise BadInput(f"width is {width} and must be 1 or more", where="rebase")
-    next_up, ended, chosen = [ROOT] * width, list[Trace](), Selection(None)
+    if width < 1 or temperature <= 0:
+        raise BadInput("width must be 1 or more, and the temperature above 0", where="rebase")
+    next_up, ended, chosen = [ROOT] * width, list[Trace](), await choose(run, problem, [], rule)
     while next_up:
         alive, done = parted(await rate(run, problem, arrived(await grow(run, problem, next_up))))
         if done:

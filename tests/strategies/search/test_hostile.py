@@ -1,0 +1,159 @@
+"""Searches under wrong parameters, verifiers that say nothing of use, and models that never end an answer."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from outthink import catalogue
+from outthink.core.capability import Needs
+from outthink.core.errors import BadInput, UnknownName
+from outthink.core.logprobs import LogprobNeed
+from outthink.core.problem import Problem
+from outthink.core.prompt import Prompt
+from outthink.core.run import Run
+from outthink.core.sample import Sample
+from outthink.core.selection import Result, Stop
+from outthink.core.step import Steps
+from outthink.runtime.clock import run_virtually
+from outthink.session import Session
+from outthink.testing.simulated import SimulatedBackend
+from outthink.testing.trees import Node, TreeWorld
+from outthink.testing.worlds import Reply
+
+ROOT = Node(below={name: Node(0.5, 0.5, {"gold": Node(0.5, 0.5), "tin": Node(0.5, 0.4)}) for name in ("a", "b")})
+WORLD = TreeWorld.grown({"p": ("gold", ROOT)})
+STEPPING = [
+    name
+    for name in catalogue.strategies()
+    if {Needs.STEPS, Needs.SCORES} <= catalogue.strategy(name).needs and not catalogue.strategy(name).asks({})
+]
+
+
+class Endless(TreeWorld):
+    """Its model always has a further step, and hardly ever the same twice."""
+
+    def reply(self, prompt: Prompt, chance: random.Random, script: Sequence[str | None] = ()) -> Reply:
+        return Reply("".join(f"Then {chance.random()}\n\n" for _ in range(30)), 0.8)
+
+
+class Says:
+    """Scores each sample by a function of how many it has scored before."""
+
+    name, oracle, roles = "says", False, frozenset[str]()
+    logprobs: LogprobNeed | None = None
+
+    def __init__(self, says: Callable[[int], Any]) -> None:
+        self.says, self.count = says, itertools.count()
+
+    async def score(self, run: Run, problem: Problem, samples: Sequence[Sample]) -> list[float | None]:
+        return [self.says(next(self.count)) for _ in samples]
+
+
+def run(world: TreeWorld, strategy: str, says: Callable[[int], Any], **how: Any) -> tuple[Result, SimulatedBackend]:
+    backend, steps = SimulatedBackend(world), how.pop("steps", None)
+
+    async def main() -> Result:
+        async with Session(backend, task=world.task, verifier=Says(says), steps=steps) as session:
+            return await session.solve(Problem("Toy problem p: which word?", "p"), strategy, **how)
+
+    return run_virtually(main()), backend
+
+
+def raising(_: int) -> float:
+    raise OSError("gone")
+
+
+SAYINGS: dict[str, Callable[[int], Any]] = {
+    "nothing": lambda at: None,
+    "nan": lambda at: math.nan,
+    "infinity": lambda at: math.inf,
+    "half": lambda at: None if at % 2 else 0.5,
+    "below": lambda at: -3.5,
+    "above": lambda at: 10.0,
+    "huge": lambda at: 1e300,
+    "words": lambda at: "good",
+    "raises": raising,
+}
+
+
+@pytest.mark.parametrize("saying", SAYINGS)
+@pytest.mark.parametrize("strategy", STEPPING)
+def test_no_verifier_breaks_a_search(strategy: str, saying: str) -> None:
+    """It answers, or says in words of ours why not: a score that can't be used is told as the verifier's."""
+    try:
+        result, _ = run(WORLD, strategy, SAYINGS[saying], budget="200 samples")
+    except BadInput as error:
+        told = str(error)
+        assert told.startswith("verifier: a score of"), told
+        return
+    assert "Error" not in result.reason or result.reason.startswith("verifier says raised"), result.reason
+    if saying in ("raises", "words"):
+        assert (result.stop, result.answer) == (Stop.FAILED, None)
+    elif saying == "half":
+        assert result.answer in ("gold", "tin")
+
+
+@pytest.mark.parametrize("strategy", STEPPING)
+@pytest.mark.parametrize("score", [0.5, 1.0])
+def test_every_search_ends_by_itself(strategy: str, score: float) -> None:
+    """No budget, and a model that never ends an answer: an answer has a largest number of steps, a search of expansions."""
+    endless = Endless.grown({"p": ("gold", ROOT)})
+    result, backend = run(endless, strategy, lambda at: score, steps=Steps(most=5))
+    assert result.stop is Stop.FINISHED
+    assert backend.calls <= 1000
+
+
+WRONG: dict[str, Sequence[Any]] = {
+    "width": (0, -1, 2.5, "4", True, None, 10**9),
+    "branching": (0, -4, 10**9),
+    "simulations": (0,),
+    "expansions": (0,),
+    "iterations": (0,),
+    "lookahead": (-1,),
+    "rule": ("best of all", 1),
+    "temperature": (0.0, -1.0, math.nan, math.inf, "hot"),
+    "temperatures": ([], [1.0, 2.0], ["hot"], [math.nan], 1.0),
+    "annealed": ([0.0], [None]),
+    "exploration": (-1.0, math.nan),
+    "cost": (-1.0, math.nan),
+    "coverage": (-1.0, math.inf),
+    "distance": (-1.0,),
+    "alpha": (-1.0, math.nan),
+    "ess": (1.5, math.nan),
+    "clip": (0.0, math.nan),
+    "root": (math.nan,),
+    "every": (0,),
+}
+
+
+@pytest.mark.parametrize("strategy", STEPPING)
+def test_wrong_parameters_are_refused_before_anything_is_spent(strategy: str) -> None:
+    backend = SimulatedBackend(WORLD)
+
+    async def main() -> None:
+        async with Session(backend, task=WORLD.task, verifier=Says(lambda at: 0.5)) as session:
+            for name, values in WRONG.items():
+                for value in values if name in catalogue.strategy(strategy).parameters else ():
+                    with pytest.raises((BadInput, UnknownName)):
+                        await session.solve(Problem("Toy problem p: which word?", "p"), strategy, 4, **{name: value})
+
+    run_virtually(main())
+    assert backend.calls == 0
+
+
+def test_lists_of_json_are_parameters() -> None:
+    given = json.loads('{"temperatures": [3, 1.5]}')
+    assert catalogue.strategy("parallel_tempering").bound(given)["temperatures"] == (3, 1.5)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e308])
+def test_any_length_normalisation_is_a_number(alpha: float) -> None:
+    result, _ = run(WORLD, "best_first", lambda at: 0.5, alpha=alpha)
+    assert (result.stop, result.answer in ("gold", "tin")) == (Stop.FINISHED, True)
