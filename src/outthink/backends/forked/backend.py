@@ -38,7 +38,7 @@ class ForkedBackend:
     model:   'embedded', 'tiny' (or another of the tiny reasoner's models), a path, or 'hf:owner/repository/file.gguf[@revision]'
     slots:   samples that grow at once, 200 at most
     context: most prompt plus completion tokens of one sample
-    kept:    tokens of ended samples that stay in memory for those that go on from them, in any case
+    kept:    tokens of ended samples that stay in memory for those that go on from them, beside room for `context` in each slot
     threads: that compute; None: one per processor that this process may use, but 8 at most
     precise: keep keys and values in float32 and compute attention plainly: slower, the more so the more is held, but then what is
              computed together changes little more than the last bits of a number
@@ -51,7 +51,7 @@ class ForkedBackend:
         self,
         model: str | Path = "embedded",
         *,
-        slots: int = 16,
+        slots: int = 8,
         context: int = 2048,
         kept: int = 2048,
         threads: int | None = None,
