@@ -1,6 +1,6 @@
 """Is sharing real: prompt tokens computed against distinct ones, and tokens per second against no sharing and against the ideal.
 
-    python benchmarks/sharing.py            # the tables of docs/sharing.md; about five minutes on one quiet core
+    python benchmarks/sharing.py            # the table of docs/sharing.md; some minutes
 
 The tiny reasoner on held-out Countdown problems, scored by the exact solver, so that the generator's work is all there is. Five
 ways to run it, each with as many slots: llama.cpp's server core in this process, the same with `cache_prompt` off, llama.cpp's
@@ -193,8 +193,8 @@ def pace(context: Context, width: int) -> float:
     return statistics.median(times) / width
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join(["| " + " | ".join(row) + " |" for row in (rows[0], ["---"] * len(rows[0]), *rows[1:])])
+def row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def main() -> None:
@@ -206,8 +206,11 @@ def main() -> None:
     given = parser.parse_args()
     context = Context(model_file("tiny"), cells=4096, threads=1)
     each = pace(context, given.slots)
-    counts = [["what is asked", "way", "prompt tokens", "computed", "distinct", "with answers: computed", "distinct"]]
-    speeds = [["what is asked", "way", "tokens per second", "times no sharing", "share of the ideal"]]
+    columns = (
+        "what is asked", "way", "prompt tokens", "computed", "distinct", "with answers: computed", "distinct",
+        "tokens per second", "times no sharing", "share of the ideal",
+    )  # fmt: skip
+    print(row(columns) + "\n" + row(["---"] * len(columns)), flush=True)
     for work in (work for work in WORK if given.only in work.title):
         speed: dict[str, float] = {}
         for way in WAYS:
@@ -219,12 +222,13 @@ def main() -> None:
             speed[way] = median.completion / median.seconds
             ideal = statistics.median(one.completion / (one.whole * each) for one in found)
             against = f"{speed[way] / speed[UNSHARED[way]]:.2f}" if way in UNSHARED else "1"
-            numbers = (median.prompt, median.computed, median.distinct, median.decoded, median.whole)
-            counts.append([work.title, way, *(f"{number:,.0f}" for number in numbers)])
-            speeds.append([work.title, way, f"{speed[way]:.0f}", against, f"{speed[way] / ideal:.2f}"])
-            print(f"{work.title}, {way}: {median.wall:.1f} s on the wall", flush=True)
+            numbers = (median.prompt, median.computed, median.distinct, median.decoded, median.whole, speed[way])
+            print(
+                row([work.title, way, *(f"{number:,.0f}" for number in numbers), against, f"{speed[way] / ideal:.2f}"]),
+                flush=True,
+            )
     context.close()
-    print(f"\n{table(counts)}\n\n{table(speeds)}\n\nthe engine alone: {1 / each:.0f} tokens per second in steps of {given.slots}")
+    print(f"\nthe engine alone: {1 / each:,.0f} tokens per second in steps of {given.slots}")
 
 
 if __name__ == "__main__":
