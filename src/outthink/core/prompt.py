@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 from outthink.core.errors import BadInput
@@ -77,12 +78,11 @@ class Prompt:
 
     def continued(self, text: str) -> Prompt:
         """The prompt whose answer already begins with the old prefix and `text`."""
-        return replace(self, prefix=self.prefix + text)
+        return Prompt(self.messages, self.text, self.prefix + text, self.extra)
 
     def digest(self) -> str:
         """A short fingerprint of all but the prefix: what recordings keep of a prompt, enough to refuse another one."""
-        plain = json.dumps(replace(self, prefix="").fields(), ensure_ascii=False, separators=(",", ":"))
-        return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+        return _digest(self.messages, self.text, self.extra)
 
     def fields(self) -> list[object]:
         """Plain JSON, the same for equal prompts: what fingerprints are made of."""
@@ -90,3 +90,10 @@ class Prompt:
         if self.text is not None:
             return ["raw", self.text, self.prefix, *extra]
         return ["chat", [message.fields() for message in self.messages], self.prefix, *extra]
+
+
+@lru_cache(maxsize=64)
+def _digest(messages: tuple[Message, ...], text: str | None, extra: str) -> str:
+    """Kept, since the steps of a search ask with the same prompt again and again, each time with another prefix."""
+    plain = json.dumps(Prompt(messages, text, "", extra).fields(), ensure_ascii=False, separators=(",", ":"))
+    return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

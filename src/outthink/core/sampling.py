@@ -7,10 +7,40 @@ A request of ours therefore says each of these, and the defaults here are the ne
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from outthink.core.errors import BadInput, UnknownName
+
+
+class _Rule(NamedTuple):
+    """What a setting must be, and both parts of that in words."""
+
+    kinds: tuple[type, ...]
+    kind: str
+    fits: Callable[[Any], bool]
+    range: str
+
+
+_NUMBER, _WHOLE = ((int, float), "a number"), ((int,), "a whole number")
+_RULES = {
+    "temperature": _Rule(*_NUMBER, lambda value: 0 <= value <= 10, "between 0 and 10"),
+    "top_p": _Rule(*_NUMBER, lambda value: 0 < value <= 1, "in (0, 1]"),
+    "top_k": _Rule(*_WHOLE, lambda value: value >= 0, "0 (off) or more"),
+    "min_p": _Rule(*_NUMBER, lambda value: 0 <= value < 1, "in [0, 1)"),
+    "max_tokens": _Rule(*_WHOLE, lambda value: value >= 1, "at least 1"),
+    "stop": _Rule(
+        (tuple,),
+        "a tuple of strings",
+        lambda value: all(isinstance(text, str) and text for text in value),
+        "a tuple of strings that are not empty",
+    ),
+    "presence_penalty": _Rule(*_NUMBER, lambda value: -2 <= value <= 2, "between -2 and 2"),
+    "frequency_penalty": _Rule(*_NUMBER, lambda value: -2 <= value <= 2, "between -2 and 2"),
+    "repeat_penalty": _Rule(*_NUMBER, lambda value: 0 < value < math.inf, "above 0"),
+}
+"""Of every setting, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,37 +69,24 @@ class Sampling:
     repeat_penalty: float = 1.0
 
     def __post_init__(self) -> None:
-        def need(fits: bool, name: str, rule: str) -> None:
-            if not fits:
-                raise BadInput(f"{name} is {getattr(self, name)!r} and must be {rule}", where="sampling")
-
-        for setting in fields(self):
-            value, whole = getattr(self, setting.name), setting.name in ("top_k", "max_tokens")
-            kinds = int if whole else tuple if setting.name == "stop" else (int, float)
-            kind = "a whole number" if whole else "a tuple of strings" if setting.name == "stop" else "a number"
-            need(isinstance(value, kinds) and not isinstance(value, bool), setting.name, kind)
-        need(math.isfinite(self.temperature) and 0 <= self.temperature <= 10, "temperature", "between 0 and 10")
-        need(0 < self.top_p <= 1, "top_p", "in (0, 1]")
-        need(self.top_k >= 0, "top_k", "0 (off) or more")
-        need(0 <= self.min_p < 1, "min_p", "in [0, 1)")
-        need(self.max_tokens >= 1, "max_tokens", "at least 1")
-        strings = all(isinstance(text, str) and text for text in self.stop)
-        need(strings, "stop", "a tuple of strings that are not empty")
-        need(-2 <= self.presence_penalty <= 2, "presence_penalty", "between -2 and 2")
-        need(-2 <= self.frequency_penalty <= 2, "frequency_penalty", "between -2 and 2")
-        need(math.isfinite(self.repeat_penalty) and self.repeat_penalty > 0, "repeat_penalty", "above 0")
+        for name, (kinds, kind, fits, allowed) in _RULES.items():
+            value = getattr(self, name)
+            if not isinstance(value, kinds) or isinstance(value, bool) or not fits(value):
+                rule = allowed if isinstance(value, kinds) and not isinstance(value, bool) else kind
+                raise BadInput(f"{name} is {value!r} and must be {rule}", where="sampling")
 
     def but(self, **changes: Any) -> Sampling:
         """The same with some settings changed; None leaves a setting as it is. Raises UnknownName, BadInput."""
         if not changes:
             return self
-        known = [field.name for field in fields(self)]
-        for name in changes:
-            if name not in known:
-                raise UnknownName("sampling setting", name, known)
-        given = {name: value for name, value in changes.items() if value is not None}
-        return replace(self, **given) if given else self
+        settings = {name: getattr(self, name) for name in _RULES}
+        for name, value in changes.items():
+            if name not in settings:
+                raise UnknownName("sampling setting", name, list(settings))
+            if value is not None:
+                settings[name] = value
+        return Sampling(**settings)
 
     def fields(self) -> dict[str, Any]:
         """Plain JSON, the same for equal settings: what fingerprints are made of."""
-        return {field.name: getattr(self, field.name) for field in fields(self)} | {"stop": list(self.stop)}
+        return {name: getattr(self, name) for name in _RULES} | {"stop": list(self.stop)}

@@ -106,7 +106,6 @@ class Generation:
         recorded = self.run.history.samples(self.key, self.digest)
         self._arrivals = Arrivals(self.operation, recorded)
         self.places.reach(max((row.index + 1 for row in recorded if row.state != "refused"), default=0))
-        self.run.history.add_operation(self.digest, self.operation)
 
     async def _issue(self, deadline: float | None) -> None:
         arrivals, under_way, index, width = self._arrivals, self._under_way, 0, self._width()
@@ -149,13 +148,15 @@ class Generation:
                 return 0
         self.places.reach(indices[-1] + 1)  # places that follow each other
         batch.identity = Identity(self.run.problem.id, *self.places.of(indices[0]), self.run.name, self.operation.role)
+        if self._batch is None:
+            self.run.history.add_operation(self.digest, self.operation)
         self._batch, count = batch, len(indices)
         request = self.endpoint.fulfil(batch, grant)
         if count == self._arrivals.end:  # all of the operation: it needs no task of its own
             await request
         else:
             # One that was cancelled before it first ran has not settled: then nothing was sent.
-            self._under_way.begin(request, lambda _: ledger.settle(grant, samples=0, calls=0))
+            self._under_way.begin(request, lambda: ledger.settle(grant, samples=0, calls=0))
         return count
 
     def _width(self) -> int:

@@ -1,8 +1,8 @@
 """Steps one strategy: takes the operations that it awaits, and sends back their outcomes.
 
-Outcomes come from the journal where it has them, else from the bound roles; they are journalled and committed before the
-strategy is told. Generating is `generation`'s, what runs beside a strategy `races`', money and time `books`'; several runs at
-once are the session's.
+Outcomes come from the journal where it has them, else from the bound roles; they are journalled before the strategy is told,
+and committed where anything was paid for them. Generating is `generation`'s, what runs beside a strategy `races`', money and
+time `books`'; several runs at once are the session's.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from outthink.runtime.ledger import Ledger, Scope
 from outthink.runtime.listening import Listener
 from outthink.runtime.places import Places, Taken
 from outthink.runtime.races import Races
-from outthink.runtime.roles import answer_invoke
+from outthink.runtime.roles import OWN_ROLES, answer_invoke
 from outthink.runtime.rows import clean
 from outthink.runtime.spec import Bindings, RunSpec
 from outthink.runtime.streams import Stream
@@ -76,7 +76,7 @@ class Interpreter:
         self.races = Races(self)
         self.steps = bindings.step_rule()
         self._memories: dict[tuple[tuple[int, ...], str], dict[str, float | None]] = {}
-        self._taken: Taken = Taken()
+        self._taken = Taken()
         self._samples: dict[Key, Sample] = {}
         self._failed: dict[Key, Failure] = {}
         self._ended: Cut | None = None
@@ -147,7 +147,11 @@ class Interpreter:
             raise self._ended
         match operation:
             case Generate() | Score() | Invoke():
-                return self.deliver(operation.key.path, await self.carry_out(operation))
+                outcome = await self.carry_out(operation)
+                # What these cost was delivered on the way; what was only thought is committed with what comes next.
+                if isinstance(operation, Score) or operation.role in OWN_ROLES:
+                    return outcome
+                return self.deliver(operation.key.path, outcome)
             case Start():
                 return self.races.start(operation)
             case Next():

@@ -1,8 +1,9 @@
 """The ordered outcomes of runs in one SQLite file: what makes a killed run resume without paying twice.
 
 Append-only, one row per sample, one writer by a lock file. Rows are buffered and committed in groups: always before a
-strategy is told of an outcome, and at the latest `GROUP_SECONDS` after they arrived. WAL with synchronous=NORMAL survives
-kill -9; a power loss may lose the last group.
+strategy is told of an outcome that anything was paid for, and at the latest `GROUP_SECONDS` after they arrived. In their
+order: what a crash leaves is a beginning of what there was. WAL with synchronous=NORMAL survives kill -9; a power loss may
+lose the last group.
 
 Commits run on the event loop's own thread: with WAL they only copy pages to the file cache (tens of microseconds), less
 than handing rows to another thread costs. What can block, moving the WAL into the file, runs on a thread of its own.
@@ -27,11 +28,12 @@ from outthink.core.errors import BadInput, JournalDamaged, JournalLocked, Journa
 from outthink.core.key import Key
 from outthink.core.operation import Generate
 from outthink.runtime.recorded import BROKEN, NOTES, SECONDS, Recorded, recorded_of
-from outthink.runtime.rows import COLUMNS, SCHEMA, Row, clean, operation_row, sent_row, to_row
+from outthink.runtime.rows import COLUMNS, PLAIN, SCHEMA, Row, clean, operation_row, sent_row, to_row
 
 VERSION = 1
 GROUP_SECONDS = 0.005
 CHECKPOINT_ROWS = 20_000
+MOST_NOTED = 4096
 _UNWRITABLE = (sqlite3.Error, ValueError, OverflowError)
 _INSERT = f"INSERT INTO samples ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"
 
@@ -47,8 +49,10 @@ class Journal:
         self._clocks: dict[str, Callable[[], float]] = {}
         self._touched: set[str] = set()
         self._begun: list[tuple[object, ...]] = []
-        self._samples: list[tuple[object, ...]] = []
+        self._samples: list[tuple[object, ...] | None] = []
+        self._sent: dict[tuple[object, ...], int] = {}
         self._operations: list[tuple[str, str]] = []
+        self._noted: set[str] = set()
         self._outcomes: list[tuple[object, ...]] = []
         self._ended: list[tuple[object, ...]] = []
         self._seconds: Callable[[], float] | None = None
@@ -157,14 +161,20 @@ class Journal:
             self._ended.append((state, None if answer is None else clean(answer), self._clocks.pop(run)(), self._runs[run]))
 
     def add_operation(self, run: str, digest: str, operation: Generate) -> None:
-        """Note what samples are asked for, once for all operations that ask the same; committed with its group."""
-        if self._db is not None:
+        """Note what samples are asked for, seldom more than once for all operations that ask the same."""
+        if self._db is not None and digest not in self._noted:
+            if len(self._noted) == MOST_NOTED:
+                self._noted.clear()
+            self._noted.add(digest)
             self._operations.append(operation_row(digest, operation))
             self._schedule(run)
 
     def add_sample(self, run: str, row: Row) -> None:
-        """Append a sample's row; committed with its group."""
+        """Append a sample's row; committed with its group. That its attempt left need not be told then, if it wasn't yet."""
         if self._db is not None:
+            sent = self._sent.pop((run, row.path, row.seq, row.index), None) if row.state != "refused" else None
+            if sent is not None:
+                self._samples[sent] = None
             self._samples.append(to_row(self._runs[run], row))
             self._schedule(run)
 
@@ -174,13 +184,14 @@ class Journal:
         prompt, completion, usd: most tokens and money that it can take
         """
         if self._db is not None:
+            self._sent[run, key.path, key.seq, key.index] = len(self._samples)
             self._samples.append(sent_row(self._runs[run], key, digest, prompt, completion, usd))
             self._schedule(run)
 
     def add_outcome(self, run: str, key: Key, kind: str, digest: str, value: object) -> None:
         """Append the outcome of another operation (plain JSON); committed with its group."""
         if self._db is not None:
-            text = clean(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+            text = clean(PLAIN.encode(value))
             path = ".".join(map(str, key.path))
             self._outcomes.append((self._runs[run], path, key.seq, kind, digest, text))
             self._schedule(run)
@@ -198,7 +209,7 @@ class Journal:
             self._db.execute("BEGIN")
             self._db.executemany("INSERT INTO runs (id, name) VALUES (?, ?)", self._begun)
             self._db.executemany("INSERT OR IGNORE INTO operations VALUES (?, ?)", self._operations)
-            self._db.executemany(_INSERT, self._samples)
+            self._db.executemany(_INSERT, filter(None, self._samples))
             self._db.executemany("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", self._outcomes)
             self._db.executemany("INSERT INTO moments SELECT ?, ?, max(rowid) FROM samples", passed if self._samples else ())
             self._db.executemany("UPDATE runs SET wall_seconds = ? WHERE id = ?", walls)
@@ -212,7 +223,7 @@ class Journal:
             raise JournalDamaged(f"{self.path} can't be written: {error}") from None
         self._since_checkpoint += len(self._samples) + len(self._outcomes)
         self._begun, self._operations, self._samples, self._outcomes, self._ended = [], [], [], [], []
-        self._touched = set()
+        self._sent, self._touched = {}, set()
         if self._since_checkpoint > CHECKPOINT_ROWS and (self._checkpoint is None or not self._checkpoint.is_alive()):
             self._since_checkpoint = 0
             self._checkpoint = threading.Thread(target=_move_wal, args=(self.path,), daemon=True)

@@ -15,6 +15,7 @@ import asyncio
 import heapq
 import math
 from dataclasses import dataclass
+from operator import add, sub
 
 from outthink.core.budget import Budget, Prices, Usage
 from outthink.core.errors import BudgetCut
@@ -169,9 +170,8 @@ class Ledger:
         for scope in grant.scope.chain:
             scope.in_flight -= 1
             scope.overrun += overrun
-            for i in range(6):
-                scope.used[i] += taken[i]
-                scope.reserved[i] -= grant.amounts[i]
+            scope.used = list(map(add, scope.used, taken))
+            scope.reserved = list(map(sub, scope.reserved, grant.amounts))
         for scope in grant.scope.chain:
             if scope.waiting:
                 self._wake(scope)
@@ -182,24 +182,15 @@ class Ledger:
         prompt = usage.prompt_tokens + usage.unknown_prompt_tokens
         completion = usage.completion_tokens + usage.unknown_completion_tokens
         spent = (usage.samples, usage.calls, prompt, completion, prompt + completion, usage.usd or 0.0)
-        scope.used = [used + more for used, more in zip(scope.used, spent, strict=True)]
-
-    def _granted(self, scope: Scope, ask: Ask, max_tokens: int) -> Grant:
-        amounts = ask.amounts(max_tokens)
-        for each in scope.chain:
-            each.in_flight += 1
-            for i in range(6):
-                each.reserved[i] += amounts[i]
-        return Grant(scope, ask, max_tokens, amounts)
+        scope.used = list(map(add, scope.used, spent))
 
     def _try(self, scope: Scope, ask: Ask, priority: Priority, turn: Scope | None = None) -> Grant | Scope:
         """A grant, or the scope whose refunds must be waited for. Raises BudgetCut. `turn`: where it waited and is the first."""
-        most = ask.max_tokens
+        most, amounts = ask.max_tokens, ask.amounts(ask.max_tokens)
         blocker: Scope | None = None
         for each in scope.chain:
             if each.overrun and any(i in (PROMPT, COMPLETION, TOKENS, USD) for i, _ in each.limits):
                 raise _cut(each, TOKENS, f"the server took {each.overrun} tokens more than it was granted")
-            amounts = ask.amounts(most)
             queued = each is not turn and each.first_waiting() < priority
             short = [i for i, limit in each.limits if amounts[i] > each.room(i, limit) + _SLACK]
             if not short and not queued:
@@ -212,7 +203,13 @@ class Ledger:
                 if fits < 1:
                     raise _cut(each, i, wanted=amounts[i])
                 most = min(most, fits)
-        return blocker if blocker is not None else self._granted(scope, ask, most)
+            amounts = ask.amounts(most)
+        if blocker is not None:
+            return blocker
+        for each in scope.chain:
+            each.in_flight += 1
+            each.reserved = list(map(add, each.reserved, amounts))
+        return Grant(scope, ask, most, amounts)
 
     def _wait(self, scope: Scope, priority: Priority, waiter: _Waiter) -> None:
         self._arrivals += 1

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Hashable
+import itertools
+from collections import defaultdict
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
 from outthink.core.operation import Generate
 
-Taken = Counter[Hashable]
-"""How many places a run has taken, of each role, and of each prompt and temperature of a role."""
+
+class Taken(defaultdict[Hashable, Iterator[int]]):
+    """A run's next places, of each role, and of each prompt and temperature of a role."""
+
+    def __init__(self) -> None:
+        super().__init__(itertools.count)
 
 
 @dataclass(slots=True)
@@ -36,6 +41,4 @@ class Places:
         role = self.operation.role
         for index in range(len(self._found), count):
             own = role, self.operation.prompt(index), self.operation.temperature(index)
-            self._found.append((self.taken[role], self.taken[own]))
-            self.taken[role] += 1
-            self.taken[own] += 1
+            self._found.append((next(self.taken[role]), next(self.taken[own])))

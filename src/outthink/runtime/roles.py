@@ -14,6 +14,9 @@ from outthink.runtime.clock import real_time
 from outthink.runtime.rows import clean
 from outthink.runtime.spec import Bindings
 
+OWN_ROLES = ("task", "grader")
+"""Roles that are the task's: they ask nobody, so that what they say costs nothing."""
+
 
 class Invoker(Protocol):
     """What is known here of the run. `who` names the strategy in messages."""

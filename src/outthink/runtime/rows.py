@@ -17,6 +17,9 @@ from outthink.core.logprobs import Logprobs
 from outthink.core.operation import Generate
 from outthink.core.sample import Failure, Finish, Sample
 
+PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+"""Made once: `json.dumps` makes one at each call."""
+
 State = Literal["sent", "paid", "ok", "failed", "refused"]
 """sent: an attempt left us; paid: it failed, and a resume should try again; ok: a sample; failed: it never arrived for good;
 refused: no more was asked for from here on (a budget didn't admit it, or it was hopeless)."""
@@ -33,11 +36,11 @@ CREATE TABLE IF NOT EXISTS header (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, state TEXT, answer TEXT, wall_seconds REAL NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS samples ({", ".join(COLUMNS)});
-CREATE TABLE IF NOT EXISTS operations (digest TEXT PRIMARY KEY, fields TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS operations (digest TEXT, fields TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outcomes (run INTEGER, path TEXT, seq INTEGER, kind TEXT, digest TEXT, value TEXT);
 CREATE TABLE IF NOT EXISTS moments (run INTEGER, wall_seconds REAL, samples INTEGER);
 """
-"""operations: what was asked for by the digest that its samples' rows have (`operation_row`).
+"""operations: what was asked for by the digest that its samples' rows have (`operation_row`); some are there twice.
 moments: after so many wall seconds of a run the table of samples went up to this rowid. One for each group."""
 
 
@@ -103,15 +106,15 @@ def to_row(run: int, row: Row) -> tuple[object, ...]:
 
 def operation_row(digest: str, operation: Generate) -> tuple[str, str]:
     """The columns of what was asked for: prompts by their digests (one where all are the same but for their prefixes)."""
-    prompts = list(dict.fromkeys(prompt.digest() for prompt in operation.prompts))
+    prompts = [prompt.digest() for prompt in operation.prompts]
     fields = {
         "role": operation.role,
-        "prompts": prompts if len(prompts) == 1 else [prompt.digest() for prompt in operation.prompts],
+        "prompts": prompts[:1] if prompts.count(prompts[0]) == len(prompts) else prompts,
         "sampling": operation.sampling.fields(),
         "temperatures": operation.temperatures,
         "logprobs": None if operation.logprobs is None else operation.logprobs.fields(),
     }
-    return digest, json.dumps(fields, separators=(",", ":"))
+    return digest, clean(PLAIN.encode(fields))
 
 
 def cut_meta(cut: BudgetCut) -> dict[str, Any]:

@@ -10,7 +10,7 @@ class UnderWay:
     """Tasks that nobody else knows."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Callable[[], object]] = {}
         self._error: BaseException | None = None
         self._woken: asyncio.Future[None] | None = None
         self._wake_at = 0
@@ -18,11 +18,10 @@ class UnderWay:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def begin(self, request: Coroutine[None, None, None], ended: Callable[[asyncio.Task[None]], object]) -> None:
+    def begin(self, request: Coroutine[None, None, None], ended: Callable[[], object]) -> None:
         """Begin a request; `ended` is called when it ends, also where it was cancelled before it began."""
         task = asyncio.create_task(request)
-        self._tasks.add(task)
-        task.add_done_callback(ended)
+        self._tasks[task] = ended
         task.add_done_callback(self._ended)
 
     def check(self) -> None:
@@ -45,7 +44,7 @@ class UnderWay:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task)()
         if not task.cancelled():
             self._error = task.exception() or self._error  # asked of each: one that nobody asks complains
         if self._woken is not None and not self._woken.done() and (self._error or len(self._tasks) <= self._wake_at):
