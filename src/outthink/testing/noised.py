@@ -26,6 +26,7 @@ class Noised:
         self.name = f"noised({verifier.name}, flipped={flipped}, seed={seed})"
         self.oracle, self.roles = verifier.oracle, verifier.roles
         self.logprobs: LogprobNeed | None = verifier.logprobs
+        self.needs_value = getattr(verifier, "needs_value", False)
 
     async def score(self, run: Run, problem: Problem, samples: Sequence[Sample]) -> list[float | None]:
         """The verifier's scores, some of them flipped."""
