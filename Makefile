@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := embedded,forked,math,evaluate,fast,serve,otel,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-short pool pool-picture test test-model test-browser peers test-peers lint format check docs tiny bench clean
+.PHONY: help install demo demo-short pool pool-picture test test-model test-browser peers test-peers clients test-clients lint format check docs tiny bench clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -63,9 +63,23 @@ peers: $(PEERS)/its_hub/.installed $(PEERS)/treequest/.installed  ## make the en
 test-peers: $(STAMP) peers  ## the tests that compare with them
 	$(BIN)/python -m pytest -q -m peers
 
+# Clients that people use, unmodified, against our gateway; they live beside the peers. The JavaScript one needs Node and npm.
+PEER_langchain := langchain-openai>=1,<2
+PEER_litellm := litellm>=1.70,<2 mcp>=1
+JAVASCRIPT := $(PEERS)/openai_javascript/node_modules
+
+clients: $(PEERS)/langchain/.installed $(PEERS)/litellm/.installed $(JAVASCRIPT)  ## make the environments of clients that tests run
+
+test-clients: $(STAMP) clients  ## the tests that run those clients against the gateway
+	$(BIN)/python -m pytest -q -m clients
+
+$(JAVASCRIPT):
+	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(@D) 'openai@^6'; \
+	else echo "npm isn't here: OpenAI's JavaScript client is left out"; fi
+
 $(PEERS)/%/.installed:
 	@"$(PYTHON)" -m venv $(@D)
-	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check '$(PEER_$*)'
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check $(foreach each,$(PEER_$*),'$(each)')
 	@touch $@
 
 lint: $(STAMP)  ## style, types and the dependency rule

@@ -56,6 +56,12 @@ def test_what_is_no_amount_is_refused(value: Any) -> None:
         Budget.of([value])  # type: ignore[arg-type]
 
 
+def test_a_number_that_python_cant_write_is_refused() -> None:
+    for huge in ("9" * 5000 + " tokens", 10**5000):
+        with pytest.raises(BadInput, match="too large"):
+            Budget.of(huge)
+
+
 @given(usages, usages, usages)
 def test_usage_adds_up(a: Usage, b: Usage, c: Usage) -> None:
     assert (a + b) + c == a + (b + c)

@@ -54,6 +54,7 @@ def post(body: bytes, *, more: bytes = b"Connection: close\r\n") -> bytes:
         (b'{"a":' * 100 + b"1" + b"}" * 100, "nests deeper"),
         (b"[" * 200_000, "nests deeper|not valid JSON"),
         (b'{"n": ' + b"9" * 5000 + b"}", "not valid JSON"),
+        (b'{"n": 1e999}', "too large a number"),
         (b'{"model": 5}', "model must be a text"),
         (b'{"model": "up"}', "messages must be a list"),
         (b'{"model": "up", "messages": {}}', "messages must be a list"),

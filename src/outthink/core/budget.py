@@ -5,7 +5,6 @@ One syntax everywhere: "16 samples", "20k tokens", "30s", "$0.10", joined by com
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,6 +14,8 @@ from outthink.core.errors import BadInput
 
 DIMENSIONS = ("samples", "completion_tokens", "prompt_tokens", "tokens", "calls", "seconds", "usd")
 """Everything that a budget can bound; `tokens` is prompt plus completion tokens."""
+MOST = 10**30
+"""Largest limit. It comes from clients too, and Python refuses to write numbers of thousands of digits."""
 
 _UNITS = {
     "sample": "samples", "samples": "samples", "call": "calls", "calls": "calls",
@@ -42,10 +43,11 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name, limit in self.limits().items():
-            number = isinstance(limit, (int, float)) and not isinstance(limit, bool) and math.isfinite(limit)
-            if not number or limit < 0 or not (name in ("seconds", "usd") or limit == int(limit)):
+            number = isinstance(limit, (int, float)) and not isinstance(limit, bool)
+            if not number or not 0 <= limit <= MOST or not (name in ("seconds", "usd") or limit == int(limit)):
                 kind = "" if name in ("seconds", "usd") else "whole "
-                raise BadInput(f"{name} is {limit!r} and must be a finite {kind}number, 0 or more", where="budget")
+                shown = "too large" if isinstance(limit, int) and limit > MOST else repr(limit)
+                raise BadInput(f"{name} is {shown} and must be a finite {kind}number, 0 or more", where="budget")
 
     def limits(self) -> dict[str, float]:
         """The bounded dimensions, by name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -47,10 +48,10 @@ def _too_large(most: int) -> Refusal:
 
 
 def parsed(body: bytes, *, nesting: int) -> dict[str, Any]:
-    """The JSON object in a body. Raises Refusal (400) for anything else: NaN, half characters, too deep, no object."""
+    """The JSON object in a body. Raises Refusal (400) for anything else: NaN, 1e999, half characters, too deep, no object."""
     try:
         text = body.decode()
-        found = json.loads(text, parse_constant=_no_number)
+        found = strict(text)
     except UnicodeDecodeError:
         raise Refusal(400, "the body is not valid UTF-8", code="invalid_json") from None
     except RecursionError:
@@ -64,8 +65,20 @@ def parsed(body: bytes, *, nesting: int) -> dict[str, Any]:
     return found
 
 
+def strict(text: str) -> Any:
+    """JSON with finite numbers only: Python would take NaN, and 1e999 for infinity. Raises ValueError, RecursionError."""
+    return json.loads(text, parse_constant=_no_number, parse_float=_finite)
+
+
 def _no_number(word: str) -> Any:
     raise ValueError(f"{word} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(f"{digits[:40]} is too large a number")
+    return number
 
 
 def _too_deep(nesting: int) -> Refusal:

@@ -5,7 +5,6 @@ Only the spelling lives here; where it may stand in a request, and other systems
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from outthink.core.budget import Budget
 from outthink.core.errors import BadInput
 from outthink.core.strategy import Strategy
 from outthink.gateway import known
+from outthink.gateway.body import strict
 
 LONGEST = 400
 MOST_SAMPLES = 4096
@@ -75,10 +75,6 @@ def samples_of(value: object, where: str) -> int:
 
 def _value(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_number)
+        return strict(text)
     except (ValueError, RecursionError):
         return text
-
-
-def _no_number(word: str) -> Any:
-    raise ValueError(word)

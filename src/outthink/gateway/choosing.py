@@ -7,6 +7,7 @@ that doesn't only changes what it says (a header may lower the budget of the pat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -150,7 +151,7 @@ def _of_headers(headers: Mapping[str, str]) -> list[Choice | None]:
     if text := headers.get("x-outthink-strategy"):
         found.append(read_choice(text, "X-Outthink-Strategy"))
     if text := headers.get("x-outthink-budget"):
-        found.append(_of_budget(int(text) if text.isascii() and text.isdecimal() else text))
+        found.append(_of_budget(int(text) if re.fullmatch("[0-9]{1,9}", text) else text))
     return found
 
 

@@ -16,6 +16,7 @@ from outthink.core.errors import BadInput
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
 from outthink.core.task import INVALID, Answer, Task
+from outthink.gateway.body import strict
 from outthink.parts.thinking import without_thinking
 from outthink.tasks import SimpleTask
 from outthink.tasks.extraction import after_phrase, last_boxed
@@ -90,7 +91,7 @@ class Conversation:
             return INVALID
         if self._is_json:
             try:
-                value = json.loads(without_thinking(text), parse_constant=_refuse)
+                value = strict(without_thinking(text))
             except (ValueError, RecursionError):
                 return INVALID
             return Answer(text, JSON + canonical(value))
@@ -99,10 +100,6 @@ class Conversation:
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[bool]:
         """A conversation has no gold answer."""
         raise BadInput("a conversation has no gold answer to grade by", where="task conversation")
-
-
-def _refuse(word: str) -> Any:
-    raise ValueError(word)
 
 
 def canonical(value: Any) -> str:
