@@ -31,6 +31,18 @@ WITHOUT_N = ("certaindex", "atts")
 """They take as many samples as they need, pieces and probes included."""
 
 
+UNRECORDED = {
+    "chops": "a judge's choice",
+    "universal_self_consistency": "a judge's choice",
+    "nothinking": "answers after a thought that was skipped",
+    "deepconf_online": "every token's alternatives as they arrive",
+    "certaindex": "answers asked for in the middle of a thought",
+    "deepprune": "what a judge of pairs says",
+    "atts": "what a target model thinks of each turn of a draft; the authors' own run is in fidelity_stopping.py",
+}
+"""What strategies ask that no pool here holds, so that fewer than three real models' samples answer them."""
+
+
 @dataclass(frozen=True)
 class Trial:
     """A strategy with parameters, on sources by name, at so many samples."""
@@ -152,7 +164,7 @@ def sources(given: argparse.Namespace) -> Mapping[str, Source]:
 def document(found: Sequence[tuple[Trial, str, Row]], units: Mapping[str, str], replicates: int) -> Iterator[str]:
     """What the table says in short, and the table."""
     there = {(trial.label, name) for trial, name, _ in found}
-    missing = [f"{trial.label} on {name}" for trial in TRIALS for name in trial.sources if (trial.label, name) not in there]
+    missing = [trial.label for trial in TRIALS for name in trial.sources if (trial.label, name) not in there]
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     for trial, _, each in found:
         counts[trial.label][verdict(each).strip("*")] += 1
@@ -167,7 +179,14 @@ def document(found: Sequence[tuple[Trial, str, Row]], units: Mapping[str, str], 
     yield "approves right answers in 80% and wrong ones in 30%), for what no recording holds: what judges and continuations say."
     if missing:
         yield ""
-        yield f"Not in this table, since it was not run here: {'; '.join(missing)}."
+        yield f"Not run here: {len(missing)} of {len(missing) + len(found)} lines, of {', '.join(dict.fromkeys(missing))}."
+    real: dict[str, set[str]] = defaultdict(set)
+    for trial, name, _ in found:
+        real[trial.strategy] |= set() if name.startswith("simulated") else {name}
+    few = [f"{name} ({len(models)}; {UNRECORDED.get(name, 'not run here')})" for name, models in real.items() if len(models) < 3]
+    yield ""
+    yield "On samples of fewer than three real models or sets of problems, because no recording holds what they ask:"
+    yield f"{', '.join(few) or 'none'}."
     yield ""
     for name in ("better", "worse"):
         named = [f"{label} ({each[name]} of {each.total()})" for label, each in counts.items() if each[name]]

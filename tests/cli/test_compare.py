@@ -39,6 +39,15 @@ def test_a_pool_answers_in_one_sentence(outthink: Outthink, pool: Path) -> None:
     assert found["sentence"].startswith("best_of_n")
 
 
+def test_a_pool_of_a_task_is_asked_with_that_tasks_prompts(outthink: Outthink) -> None:
+    """The project's own pool: its prompts hold more than the problems."""
+    pool = str(Path(__file__).parents[2] / "examples" / "pools" / "arithmetic.parquet")
+    assert outthink("pool", "filter", pool, "--to", "few.parquet", "--problem", "arithmetic-7-0000").code == 0
+    said = outthink("compare", "few.parquet", "majority", "single", "--budgets", "1,2", "--replicates", "1")
+    assert said.code == 0, said.err
+    assert "at equal tokens" in said.out
+
+
 def test_a_finished_evaluation_answers_too(outthink: Outthink, pool: Path) -> None:
     words = ("--strategies", "single,majority,best-of-n", "--budgets", "1,4", "--report", "out")
     assert outthink("eval", "--pool", str(pool), *words).code == 0

@@ -24,6 +24,7 @@ from outthink.core.errors import BadInput
 @click.option("--param", multiple=True, metavar="[STRATEGY.]KEY=VALUE", help="Of a pool: a parameter of the strategies.")
 @click.option("--replicates", default=4, show_default=True, help="Of a pool: runs of each strategy on each problem.")
 @click.option("--verifier", help="Of a pool: what scores samples; default: the recorded scores.")
+@click.option("--task", help="Of a pool: the task whose prompts were recorded; default: the one that the pool names.")
 @click.option("--model", help="Of a pool with several models.")
 @click.option("--seed", default=0, show_default=True)
 @as_json
@@ -63,10 +64,11 @@ def read(path: Path) -> list[Mapping[str, Any]]:
 def replayed(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Rows of both strategies, run on a pool's recorded samples."""
     from outthink import api
+    from outthink.cli.evaluate import task_of
     from outthink.evaluation.pool import Pool
     from outthink.evaluation.recorded import RecordedScores, RecordedTask
 
-    pool = Pool.read(given["source"], texts=False)
+    pool = Pool.read(given["source"])
     pool = pool.of(given["model"]) if given["model"] is not None else pool
     names = list(dict.fromkeys([given["first"], given["second"]]))
     with Progress("replaying", unit="runs") as progress:
@@ -76,8 +78,8 @@ def replayed(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             budgets=budgets(given["budgets"]) if given["budgets"] else ladder(pool),
             parameters=parameters(given["param"], names),
             replicates=given["replicates"],
-            model=pool.backend(seed=given["seed"]),
-            task=RecordedTask(pool),
+            model=pool.backend(seed=given["seed"], sleep=True),
+            task=RecordedTask(pool, task_of(pool, given["task"])),
             verifier=given["verifier"] or RecordedScores(),
             seed=given["seed"],
             progress=lambda done, total, _: progress.update(done, total),

@@ -65,7 +65,7 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
     source = source_of(given)
     names = [name.strip() for name in given["strategies"].split(",")]
     replayed = given["pool"] is not None
-    if replayed and PLAIN[0] not in names:
+    if replayed and PLAIN[0] not in names and not source["task"].of_steps:
         names.append(PLAIN[0])  # it costs nothing, and says what the same tokens give without any strategy
     folder = None if given["report"] is None else report_folder(given["report"])
     with recording("eval", given, output) as record, Progress("evaluating", unit="runs") as progress:
@@ -118,6 +118,7 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
         return {"problems": problems, "model": given["model"] or "embedded", **settings}
     from outthink.evaluation.pool import Pool
     from outthink.evaluation.recorded import RecordedScores, RecordedTask
+    from outthink.session import DEFAULT_TASK
 
     if given["problems"] is not None:
         raise BadInput("a pool brings its own problems; name either PROBLEMS or --pool", where="eval")
@@ -126,7 +127,7 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
     pool = Pool.read(given["pool"])
     if given["model"] is not None:
         pool = pool.of(given["model"])
-    settings["task"] = RecordedTask(pool, _task_of(pool, given["task"]))
+    settings["task"] = RecordedTask(pool, task_of(pool, None if given["task"] == DEFAULT_TASK else given["task"]))
     settings["verifier"] = given["verifier"] or RecordedScores()
     backend = pool.backend(seed=given["seed"], sleep=True, prices=settings.pop("prices", None))
     return {"problems": pool.problems[: given["limit"]], "model": backend, **settings}
@@ -144,13 +145,12 @@ def report_folder(name: str) -> Path:
     return folder
 
 
-def _task_of(pool: Pool, named: str) -> Task | None:
+def task_of(pool: Pool, named: str | None) -> Task | None:
     """The task that gives the prompts again: the one that is named, or else the recording's own; None: there is none."""
     from outthink import tasks
-    from outthink.session import DEFAULT_TASK
 
     own = pool.metadata.get("task", "")
-    if named != DEFAULT_TASK:
+    if named is not None:
         return tasks.load(named)
     return tasks.load(own) if own in tasks.names() else None
 

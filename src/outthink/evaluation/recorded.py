@@ -24,6 +24,8 @@ class RecordedTask:
     An answer that is graded differently in different samples counts as right if at least half of them are. `task` gives the
     prompts where the recording kept their digests (without it a problem's prompt is its text), and what the beginnings answer
     that streams reveal.
+
+    of_steps: samples continue others, as those of a search over steps do
     """
 
     def __init__(self, pool: Pool, task: Any = None) -> None:
@@ -36,7 +38,8 @@ class RecordedTask:
         # Where no limit was recorded, the default one must not cut what was: nothing recorded is longer than this.
         limit = {"max_tokens": longest} if longest else {}
         common = _common_sampling(pool)
-        if pool.frame["prefix"].count():  # the boundary of a step is no setting of the user's
+        self.of_steps = pool.frame["prefix"].count() > 0
+        if self.of_steps:  # the boundary of a step is no setting of the user's
             boundary = (self.steps or Steps()).boundary
             common["stop"] = tuple(stop for stop in common.get("stop", ()) if stop != boundary)
         self.sampling: Mapping[str, Any] = {**limit, **common}
