@@ -2,7 +2,7 @@
 
 /v1/chat/completions, /v1/completions, /v1/responses, /v1/models
 /v1/STRATEGY/chat/completions, /v1/STRATEGY/SCORER/chat/completions    the same with a strategy, for clients that know only URLs
-/health, /ready, and what else the gateway was given
+/health, /ready, /openapi.json, and what else the gateway was given
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from outthink.core.errors import MissingExtra
 from outthink.gateway.chat import read_chat
 from outthink.gateway.completions import read_completion
+from outthink.gateway.description import description
 from outthink.gateway.endpoints import Generating, Models
 from outthink.gateway.gateway import Gateway
 from outthink.gateway.refusal import Refusal
@@ -40,6 +41,9 @@ def make_app(gateway: Gateway) -> Starlette:
         why = gateway.why_not_ready()
         return JSONResponse({"status": "not ready", "reason": why} if why else {"status": "ready"}, 503 if why else 200)
 
+    async def openapi(request: Request) -> Response:
+        return JSONResponse(description())
+
     async def unknown(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         words = {
@@ -64,6 +68,7 @@ def make_app(gateway: Gateway) -> Starlette:
         Route("/v1/{strategy}/{scorer}/models", models, methods=["GET"]),
         Route("/health", health, methods=["GET"]),
         Route("/ready", ready, methods=["GET"]),
+        Route("/openapi.json", openapi, methods=["GET"]),
         *gateway.routes,
     ]
     # Paths with a strategy come last: /v1/chat/completions is no strategy called "chat".

@@ -190,7 +190,7 @@ class ForkedBackend:
     def _apply_template(self, messages: tuple[Message, ...]) -> str:
         context = self._opened().context
         if self._chat is None:
-            raise Permanent(f"{self.name} has no chat template that can be used: it completes raw text only")
+            raise Permanent(f"{self.name} has no chat template that can be used: it completes raw text only", status=400)
         marks = context.marks()
         text = written(self._chat, messages, marks)
         # The tokenizer puts the beginning token first by itself.

@@ -153,7 +153,7 @@ class LlamaCppBackend:
 
     def _apply_template(self, messages: tuple[Message, ...]) -> str:
         if not self._opened().facts.chat:
-            raise Permanent(f"{self.name} has no chat template: it is no chat model, and completes raw text only")
+            raise Permanent(f"{self.name} has no chat template: it is no chat model, and completes raw text only", status=400)
         turns = [{"role": message.author, "content": message.content} for message in messages]
         page = self._opened().page("/apply-template", {"messages": turns, "add_generation_prompt": True})
         return str(page["prompt"])
