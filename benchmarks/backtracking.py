@@ -4,7 +4,7 @@
 
 Protocol of "To Backtrack or Not to Backtrack", arXiv:2504.07052, on the tiny reasoner: `tiny-search` writes one greedy search
 with backtracking, counted as solved at T tokens if its right answer ended within them; `tiny` samples n short answers, counted as
-solved if any is right (a perfect checker chooses). Computation is that paper's formula, with its quadratic term for long contexts.
+solved if any is right (a perfect checker chooses). Computation is that paper's formula, quadratic in the length of a context.
 The demonstrator that the search policy imitates solves only a part of the problems itself: see docs/tiny.md.
 """
 

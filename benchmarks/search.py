@@ -17,6 +17,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from outthink.core.selection import Selection
 from outthink.core.strategy import strategy
 from outthink.core.task import Answer
 from outthink.core.verifier import Verifier
+from outthink.parts.aggregation import aggregated
 from outthink.parts.voting import Best, Scores, Tally, growing
 from outthink.session import Session
 from outthink.tasks import countdown
@@ -42,7 +44,8 @@ LADDER = (4, 16, 64)
 WIDEST = ("beam_search", "dvts", "rebase", "particle_filter")
 """What is measured at the top of the ladder too."""
 FLAT = (1, 2, 4, 8, 16, 32, 64, 128)
-RULES = {"best_of_n": Best, "weighted_majority": Tally, "majority": Tally}
+RULES = {"best_of_n": Best, "best_of_n_steps": Best, "weighted_majority": Tally, "majority": Tally}
+"""Flat strategies. `best_of_n_steps` looks at the product of the scores of all steps, the others at the whole answer's."""
 
 
 class Setting(NamedTuple):
@@ -120,7 +123,7 @@ async def measured(setting: Setting, problems: int) -> dict[str, Any]:
 
 def flat_row(verifier: str, rule: str, n: int, curves: list[tuple[list[bool], list[float], int]]) -> dict[str, Any]:
     """What the first n answers of each problem give: (right, tokens) after each, and how many there are."""
-    scored = verifier == "trained" and rule != "majority"
+    scored = {"majority": 0, "best_of_n_steps": 3}.get(rule, 1) if verifier == "trained" else 0
     return {
         "name": f"{verifier}/{rule}/{n}",
         "verifier": verifier,
@@ -129,7 +132,7 @@ def flat_row(verifier: str, rule: str, n: int, curves: list[tuple[list[bool], li
         "parameters": {"n": n},
         "right": [int(right[min(n, count) - 1]) for right, _, count in curves],
         "tokens": [tokens[min(n, count) - 1] for _, tokens, count in curves],
-        "calls": [n * (2 if scored else 1)] * len(curves),
+        "calls": [n * (1 + scored)] * len(curves),
         "failed": sum(FLAT[-1] - count for _, _, count in curves),
     }
 
@@ -137,17 +140,30 @@ def flat_row(verifier: str, rule: str, n: int, curves: list[tuple[list[bool], li
 async def sampled(problems: int) -> list[dict[str, Any]]:
     """Every flat strategy at every n, from one drawing of whole answers: the first n of them, scored by each verifier."""
     asked = countdown.problems(problems, SEED, split="held_out")
-    drawn: dict[str, tuple[Samples, list[Answer], dict[str, Scores], int]] = {}
+    drawn: dict[str, tuple[Samples, list[Answer], dict[tuple[str, bool], Scores], dict[bool, int]]] = {}
 
     @strategy("sampled", needs={Needs.SCORES})
     async def draws(run: Run, problem: Problem) -> Selection:
         """Draw and score; what is chosen is decided later."""
         samples = await run.generate(problem, FLAT[-1])
-        answers, before = await run.answers(problem, samples), run.spent
-        scores: dict[str, Scores] = {"trained": await run.score(problem, samples)}
-        paid = run.spent.prompt_tokens + run.spent.completion_tokens - before.prompt_tokens - before.completion_tokens
-        for name in NAMES[1:]:
-            scores[name] = await verifier_of(name).score(run, problem, samples)
+        answers = await run.answers(problem, samples)
+        beginnings = [[replace(sample, text=text) for text in run.steps.split(sample.whole)] for sample in samples]
+        every = [beginning for each in beginnings for beginning in each]
+        scores: dict[tuple[str, bool], Scores] = {}
+        paid: dict[bool, int] = {}
+        for name in NAMES:
+            verifier = verifier_of(name)
+            for steps, texts in ((False, list(samples)), (True, every)):
+                before = run.spent
+                given = await (run.score(problem, texts) if name == "trained" else verifier.score(run, problem, texts))
+                if name == "trained":
+                    spent = run.spent
+                    paid[steps] = spent.prompt_tokens + spent.completion_tokens - before.prompt_tokens - before.completion_tokens
+                if steps:
+                    rest = iter(given)
+                    given = [aggregated([next(rest) for _ in each], "product") for each in beginnings]
+                scores[name, steps] = given
+        paid[True] += paid[False]  # whole answers were remembered
         drawn[problem.id] = samples, answers, scores, paid
         return Selection(None)
 
@@ -159,14 +175,21 @@ async def sampled(problems: int) -> list[dict[str, Any]]:
         found = []
         for verifier, rule in [
             ("trained", "majority"),
-            *((name, rule) for name in NAMES for rule in ("best_of_n", "weighted_majority")),
+            *((name, rule) for name in NAMES for rule in ("best_of_n", "best_of_n_steps", "weighted_majority")),
         ]:
             curves = []
             for problem in asked:
                 samples, answers, scores, paid = drawn[problem.id]
-                chosen = list(growing(samples, answers, None if rule == "majority" else scores[verifier], tally=RULES[rule]))
+                chosen = list(
+                    growing(
+                        samples,
+                        answers,
+                        None if rule == "majority" else scores[verifier, rule == "best_of_n_steps"],
+                        tally=RULES[rule],
+                    )
+                )
                 right = await session.task.grade(problem, [selection.answer for selection in chosen])
-                each = paid / len(samples) if verifier == "trained" and rule != "majority" else 0.0
+                each = paid[rule == "best_of_n_steps"] / len(samples) if verifier == "trained" and rule != "majority" else 0.0
                 own = [sample.usage.prompt_tokens + sample.usage.completion_tokens for sample in samples]
                 curves.append((right, list(accumulate(tokens + each for tokens in own)), len(samples)))
             found += [flat_row(verifier, rule, n, curves) for n in FLAT]
@@ -185,7 +208,7 @@ def measure(folder: Path, problems: int, verifiers: list[str]) -> None:
     def path_of(name: str) -> Path:
         return folder / f"{name.replace('/', '-')}.json"
 
-    if "flat" in verifiers and not path_of(f"noised/weighted_majority/{FLAT[-1]}").exists():
+    if "flat" in verifiers and not path_of(f"noised/best_of_n_steps/{FLAT[-1]}").exists():
         for found in asyncio.run(sampled(problems)):
             keep(found)
     for setting in settings():

@@ -18,7 +18,7 @@ from outthink.report.plot import COLOURS, INK
 
 ROOT = Path(__file__).parent.parent
 BASELINE = "best_of_n"
-DRAWN = ("best_of_n", "majority", "beam_search", "rebase", "particle_filter", "a_star", "mcts")
+DRAWN = ("best_of_n", "best_of_n_steps", "majority", "beam_search", "rebase", "particle_filter", "a_star")
 TITLES = {
     "trained": "trained verifier",
     "perfect": "perfect verifier",
@@ -98,8 +98,12 @@ def page(rows: list[Found]) -> str:
         "Written by `python benchmarks/search.py write` from what `python benchmarks/search.py measure` measured: the",
         f"[tiny reasoner](tiny.md) on {rows[0]['problems']} held-out Countdown problems, temperature 1. Accuracy with its",
         "95% interval over problems. Tokens are per problem: all prompt and completion tokens of generator and verifier,",
-        "nothing taken off for prefix caching. The last column is the paired difference to best-of-n *under the same verifier and for the",
-        "same tokens*, in points; bold where its interval lies above 0.",
+        "nothing taken off for prefix caching ([sharing](sharing.md) says what that saves). The last column is the paired",
+        "difference to best-of-n *under the same verifier and for the same tokens*, in points; bold where its interval lies",
+        "above 0. n is the width of a search, or what grows about as many steps as n answers have. The noised verifier is the",
+        "perfect one with every fifth score flipped, always the same ones: it can be wrong about an answer, seldom about all of",
+        "its steps. So best_of_n_steps, which multiplies the scores of all steps, is the baseline that shows what comes from",
+        "looking at steps alone, without any search.",
         "",
         "![Accuracy against tokens by strategy, for three verifiers](images/search.png)",
         "",

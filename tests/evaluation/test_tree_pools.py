@@ -1,4 +1,4 @@
-"""Pools of what continues a prefix: trees are recorded from any run and replayed by any strategy, thoughts that were skipped too."""
+"""Pools of what continues a prefix: trees are recorded from any run and replayed by any strategy, skipped thoughts too."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ async def test_a_recorded_tree_answers_the_search_that_made_it_and_others(tmp_pa
     small = {**replay, "parameters": {"beam_search": {"width": 4, "branching": 2}}}
     other = await ran(FOREST, "beam_search", pool.backend(seed=2), RecordedTask(pool, FOREST.task), **small)
     assert all(texts(result) <= texts(live[name]) and result.answer for name, result in other.items())
+    wide = {**replay, "parameters": {"beam_search": {"width": 32, "branching": 4}}}
     with pytest.raises(PoolMiss, match="holds 16 samples"):
-        wide = {**replay, "parameters": {"beam_search": {"width": 32, "branching": 4}}}
         await ran(FOREST, "beam_search", pool.backend(), RecordedTask(pool, FOREST.task), **wide)
 
 
@@ -110,8 +110,8 @@ async def test_what_a_strategy_asked_for_itself_is_recorded_and_replayed(
 async def test_windows_of_another_size_are_a_miss(tmp_path: Path) -> None:
     settings = {"parameters": {"deepconf": {"window": 4}}, "budgets": [Budget(samples=6)]}
     pool, _ = await recorded(tmp_path, PLAIN, "deepconf", **settings)
+    other = {**settings, "parameters": {"deepconf": {"window": 3}}}
     with pytest.raises(PoolMiss, match="not the arrays"):
-        other = {**settings, "parameters": {"deepconf": {"window": 3}}}
         await ran(PLAIN, "deepconf", pool.backend(), RecordedTask(pool, PLAIN.task), **other)
     whole = {**settings, "parameters": {"deepconf": {"window": 1000}}}
     again = await ran(PLAIN, "deepconf", pool.backend(), RecordedTask(pool, PLAIN.task), **whole)

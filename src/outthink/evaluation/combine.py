@@ -17,7 +17,7 @@ _OF = ["problem_id", "model"]
 def merged(pools: Sequence[Pool], name: str = "merged") -> Pool:
     """One pool of all samples. The first pool's keep their numbers; later ones follow them within each problem and model.
 
-    A sample that is there twice (the same key, temperature and text) is taken once. Provenances and licences are put side by side.
+    A sample that is there twice (the same key, temperature and text) is taken once. Provenances and licences are put together.
     Raises BadInput where two pools ask something different under the same id, or state different golds.
     """
     frame = reduce(_joined, (pool.frame for pool in pools))
