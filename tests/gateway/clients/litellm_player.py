@@ -8,7 +8,7 @@ from typing import Any
 
 import litellm
 
-litellm.telemetry = False
+litellm.suppress_debug_info = True
 MESSAGES = [{"role": "user", "content": "What is 17 + 25?"}]
 TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
 

@@ -38,7 +38,7 @@ async def said_by(*command: str | Path, **environment: str) -> Any:
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env={**os.environ, **environment})
     out, err = await asyncio.wait_for(process.communicate(), 100)
     assert process.returncode == 0, err.decode()[-3000:]
-    return json.loads(out)
+    return json.loads(out.decode().strip().rpartition("\n")[2])  # a library may print before
 
 
 def votes(most: Message, other: Message) -> list[Message]:
