@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -104,3 +106,12 @@ async def test_the_search_model_writes_a_search_that_is_graded_by_its_answer() -
         right += (await task.grade(problem, [answer.text]))[0]
     assert right >= len(PROBLEMS) * 0.25
     assert any("back " in reply.pieces[0].text for reply in replies)
+
+
+def test_a_model_may_be_closed_as_soon_as_it_is_open() -> None:
+    """Its core once waited for ever for a worker that had not begun; in a process of its own, so that this can be seen."""
+    many = (
+        "from outthink.backends.llamacpp.engine import Engine; from outthink.backends.weights import model_file\n"
+        "for _ in range(20): Engine(model_file('tiny'), slots=4, context=128, threads=1).close()"
+    )
+    subprocess.run([sys.executable, "-c", many], check=True, timeout=120)

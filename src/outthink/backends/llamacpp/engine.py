@@ -79,6 +79,8 @@ class Engine:
         self.closing = False
         try:
             self.facts = self._ask(has_chat_template(path))
+            # Any page that its worker answers: a core that is freed before its worker has begun waits for it for ever.
+            self.page("/lora-adapters")
         except BaseException:
             self.close()
             raise

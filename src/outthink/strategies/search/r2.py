@@ -27,7 +27,7 @@ from outthink.parts.tree_search import tree_search
     paper="arXiv:2507.05557",
     title="Enhancing Test-Time Scaling of Large Language Models with Hierarchical Retrieval-Augmented MCTS",
     needs={Needs.SCORES, Needs.STEPS},
-    roles={"retriever"},
+    roles=lambda given: {"retriever": (), **({"generator": {Needs.CHAT}} if given["examples"] else {})},
 )
 async def r2(
     run: Run,
