@@ -180,7 +180,7 @@ def picture(rows: list[Found], path: Path) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
     axes[0].set_ylabel("problems solved")
-    axes[0].set_ylim(0, 1)
+    axes[0].set_ylim(0.35, 1)
     handles, labels = axes[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
     drawn.savefig(path, dpi=150)
