@@ -51,7 +51,7 @@ def test_a_strategy_needs_a_name_and_a_docstring() -> None:
         ({"parameters": {1: 1}}, "parameters: is {1: 1}"),
         ({"parameters": {"quorum": 1.5}}, "majority.quorum: 1.5 must be a whole number"),
         ({"parameters": {"quorum": None}}, "majority.quorum: None must be a whole number"),
-        ({"strategy": "adaptive_consistency", "parameters": {"threshold": "x"}}, "'x' must be a number or None"),
+        ({"strategy": "adaptive_consistency", "parameters": {"threshold": "x"}}, "'x' must be a finite number or None"),
         ({"concurrency": "x"}, "concurrency: is 'x'"),
         ({"retry": 5}, "retry: is 5 and must be made by Retry"),
         ({"prices": 5}, "prices: is 5 and must be made by Prices"),

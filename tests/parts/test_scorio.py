@@ -44,7 +44,9 @@ def test_the_same_choice_where_nothing_is_tied(oracles: dict[str, Any], name: st
     drawn = data.draw(st.lists(st.integers(0, 4), min_size=len(scores), max_size=len(scores)))
     answers, weights = [Answer(str(each), str(each)) for each in drawn], [score / 10_000 for score in scores]
     found = ours(answers, weights)
-    if not found.tie:
+    heaviest = sorted(found.votes.values(), reverse=True)[:2]
+    # Weights that are equal but for rounding are a tie to whoever rounds otherwise.
+    if not found.tie and (len(heaviest) < 2 or heaviest[0] - heaviest[1] > 1e-9):
         assert found.answer_class == other([answer.answer_class for answer in answers], weights)
 
 

@@ -130,7 +130,7 @@ async def test_pairwise_equality_of_ones_own():
 
 
 def test_every_built_in_keeps_the_protocol_and_is_shared():
-    assert names() == ["arithmetic", "choice", "exact", "math", "text"]
+    assert names() == ["arithmetic", "calc", "choice", "countdown", "countdown_search", "exact", "math", "text"]
     for name in names():
         task = load(name)
         assert isinstance(task, Task)

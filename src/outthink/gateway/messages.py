@@ -35,7 +35,7 @@ def _message(message: object, at: int) -> Message:
     if not isinstance(message, dict):
         raise _refusal(f"messages[{at}]", "an object with role and content")
     role = message.get("role")
-    if role not in _AUTHORS:
+    if not isinstance(role, str) or role not in _AUTHORS:
         raise _refusal(f"messages[{at}].role", "one of: " + ", ".join(sorted(_AUTHORS)))
     content = message.get("content")
     if isinstance(content, str) and len(message) == 2 and role in ("system", "user", "assistant"):
