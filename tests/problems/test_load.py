@@ -42,8 +42,8 @@ WANTED = [Problem("1+1?", "a", "2"), Problem("1/4?", "b", "0.25", meta={"level":
     [
         ("p.jsonl", LINES),
         ("p.jsonl", "\ufeff" + LINES.replace("\n", "\r\n\n")),
-        ("p.jsonl.gz", gzip.compress(LINES.encode())),
-        ("gzipped_without_saying_so.jsonl", gzip.compress(LINES.encode())),
+        ("p.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)),
+        ("gzipped_without_saying_so.jsonl", gzip.compress(LINES.encode(), mtime=0)),
         ("unknown.data", LINES),
         ("p.json", json.dumps(ROWS)),
         ("p.json", "\ufeff" + json.dumps(ROWS, indent=2)),
@@ -176,7 +176,7 @@ def test_used_ids_are_refused_with_both_places(file):
         ("p.csv", 'question,answer\na?,1\n"b?,2\nc?,3\n', ":3: not CSV"),
         ("p.csv", b"question\na?\n\xff\n", ":3: not UTF-8"),
         ("p.csv", "question\n" + "x" * 200_000, ":2: not CSV: field larger than field limit"),
-        ("p.jsonl.gz", gzip.compress(LINES.encode())[:-20], "breaks off or is damaged"),
+        ("p.jsonl.gz", gzip.compress(LINES.encode(), mtime=0)[:-20], "breaks off or is damaged"),
         ("p.jsonl.gz", b"\x1f\x8bnot gzip at all", "is a broken gzip file"),
     ],
 )
