@@ -133,7 +133,7 @@ class Decoder:
                 continue
             try:
                 holder = self._memory.admit(job.growth.prompt, job.growth.limit)
-            except Exception as error:
+            except Exception as error:  # told to who waits, and raised again
                 future.set_exception(error)
                 raise
             if holder is None:
