@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -76,13 +77,15 @@ async def test_an_upstream_that_dies_costs_no_request(tmp_path: Path) -> None:
             return [(await it.post(model="fake@majority:3"))[0] for _ in range(6)]
 
         tasks = [asyncio.create_task(load()) for _ in range(8)]
-        await asyncio.sleep(0.1)
+        while it.servers[0].accounts.requests < 8:
+            await asyncio.sleep(0.01)
         await it.servers[0].close()
         statuses = [status for each in await asyncio.gather(*tasks) for status in each]
         assert statuses == [200] * 48
         assert it.servers[1].accounts.requests > 70
         text = (await it.get("/metrics", "root"))[1]
-        assert 'outthink_upstream_calls_total{model="fake",outcome="refused",upstream="u0"}' in text
+        # what was under way is lost; with enough of it the breaker opens before any new call is refused
+        assert re.search(r'outthink_upstream_calls_total{model="fake",outcome="(lost|refused)",upstream="u0"}', text)
         assert 'outthink_upstream_calls_total{model="fake",outcome="ok",upstream="u1"}' in text
 
 
