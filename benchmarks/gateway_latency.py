@@ -1,11 +1,12 @@
 """What the gateway adds to a model's server: latency of a single sample, CPU per upstream call of a vote; and how much it takes.
 
-    python benchmarks/gateway_latency.py [--seconds 10] [--rounds 3] [--peer]
+    python benchmarks/gateway_latency.py [--seconds 10] [--rounds 3] [--peer] [--optillm FOLDER/bin/python]
 
 The upstream is the fake server, the gateway `outthink serve`; its_hub's gateway (--peer) is installed once into an environment
-of its own in the user's cache folder. Each is a process of its own. Latency: an open loop at 100 requests/s with an upstream that
-takes 300 ms, against the same loop without a gateway; the contestants take turns in every round, and what is printed are medians
-over rounds. CPU: user and system time of the gateway's process while clients ask for votes of 16 samples, for each upstream call.
+of its own in the user's cache folder; optillm's (some gigabytes) is the one of an interpreter that has it. Each is a process of
+its own. Latency: an open loop at 100 requests/s with an upstream that takes 300 ms, against the same loop without a gateway; the
+contestants take turns in every round, and what is printed are medians over rounds. CPU: user and system time of the gateway's
+process while clients ask for votes of 16 samples (optillm: five), for each upstream call.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,13 +39,18 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Target:
-    """Something that answers chats at `url`. pid: of its process; more: fields of a request for one sample, and for a vote."""
+    """Something that answers chats at `url`.
+
+    pid:       of its process
+    one, vote: fields of a request for one sample, and of one for `votes` samples
+    """
 
     name: str
     url: str
     pid: int | None
     one: dict[str, Any]
     vote: dict[str, Any]
+    votes: int = VOTES
 
 
 def question(at: int) -> list[dict[str, str]]:
@@ -126,33 +132,52 @@ def peer_python() -> Path:
 
 
 @contextlib.asynccontextmanager
+async def serving(command: list[str], ask: Callable[[aiohttp.ClientSession], Any], **more: str) -> AsyncIterator[int]:
+    """The process of a peer's gateway, once it answers what it is asked."""
+    environment = {**os.environ, **more}
+    quiet = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, stdout=quiet, stderr=quiet, env=environment)
+    try:
+        async with aiohttp.ClientSession() as session:
+            for _ in range(600):
+                with contextlib.suppress(aiohttp.ClientError):
+                    async with ask(session) as response:
+                        if response.status != 200:
+                            raise SystemExit(f"{command[0]} refused: {await response.text()}")
+                        break
+                await asyncio.sleep(0.1)
+            else:
+                raise SystemExit(f"{command[0]} did not start")
+        yield process.pid
+    finally:
+        process.terminate()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
 async def peer(upstream: str) -> AsyncIterator[Target]:
     """its_hub's gateway with self-consistency over the upstream."""
     port = free_port()
     command = [str(peer_python().parent / "its-iaas"), "--host", "127.0.0.1", "--port", str(port), "--log-level", "WARNING"]
-    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     base = f"http://127.0.0.1:{port}"
     settings = {
         "endpoint": upstream, "api_key": "none", "model": "fake", "alg": "self-consistency",
         "regex_patterns": [r"\\boxed\{([^{}]*)\}"],
     }  # fmt: skip
-    try:
-        async with aiohttp.ClientSession() as session:
-            for _ in range(200):
-                with contextlib.suppress(aiohttp.ClientError):
-                    async with session.post(f"{base}/configure", json=settings) as response:
-                        text = await response.text()
-                        if response.status != 200:
-                            raise SystemExit(f"its_hub's gateway refused its settings: {text}")
-                        break
-                await asyncio.sleep(0.1)
-            else:
-                raise SystemExit("its_hub's gateway did not start")
+    async with serving(command, lambda session: session.post(f"{base}/configure", json=settings)) as pid:
         one = {"model": "fake", "budget": 1}
-        yield Target("its_hub", f"{base}/v1", process.pid, one, {**one, "budget": VOTES})
-    finally:
-        process.terminate()
-        await process.wait()
+        yield Target("its_hub", f"{base}/v1", pid, one, {**one, "budget": VOTES})
+
+
+@contextlib.asynccontextmanager
+async def optillm(python: str, upstream: str) -> AsyncIterator[Target]:
+    """optillm's proxy over the upstream; its self-consistency takes no number of samples: it draws five, one after the other."""
+    port = free_port()
+    command = [str(Path(python).parent / "optillm"), "--port", str(port), "--base-url", upstream, "--log", "error"]
+    base = f"http://127.0.0.1:{port}"
+    async with serving(command, lambda session: session.get(f"{base}/health"), OPENAI_API_KEY="none") as pid:
+        one, vote = ({"model": f"{approach}-fake", "max_tokens": 64} for approach in ("none", "self_consistency"))
+        yield Target("optillm", f"{base}/v1", pid, one, vote, votes=5)
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -170,6 +195,9 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         if arguments.peer:
             over_slow.append(await stack.enter_async_context(peer(slow_url)))
             over_fast.append(await stack.enter_async_context(peer(fast_url)))
+        if arguments.optillm:
+            over_slow.append(await stack.enter_async_context(optillm(arguments.optillm, slow_url)))
+            over_fast.append(await stack.enter_async_context(optillm(arguments.optillm, fast_url)))
         for _ in range(arguments.rounds):
             for target in (direct, *over_slow):
                 found = sorted(await open_loop(target, arguments.seconds))
@@ -177,7 +205,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 latencies.setdefault(target.name, []).append((statistics.median(found) * 1e3, tail * 1e3))
             for target in over_fast:
                 votes, spent = await closed_loop(target, target.vote, arguments.seconds, CLIENTS)
-                cpu.setdefault(target.name, []).append(spent / (votes * VOTES) * 1e3)
+                cpu.setdefault(target.name, []).append(spent / (votes * target.votes) * 1e3)
                 singles, _ = await closed_loop(target, target.one, arguments.seconds / 2, 32)
                 rate.setdefault(target.name, []).append(singles / (arguments.seconds / 2))
     base = latencies["direct"]
@@ -202,6 +230,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--peer", action="store_true", help="its_hub's gateway beside ours")
+    parser.add_argument("--optillm", metavar="PYTHON", help="optillm's proxy beside ours, from this interpreter's environment")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     figures = asyncio.run(measure(arguments))
