@@ -18,8 +18,6 @@ import json
 import os
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -27,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from environments import interpreter
 
 from outthink.testing.fake_server import FakeServerProcess, FakeSettings
 from outthink.testing.gateway_process import GatewayProcess
@@ -118,19 +117,6 @@ def gateway(process: GatewayProcess) -> Target:
     return Target("outthink", process.url, process.pid, one, {**one, "model": f"fake@majority:{VOTES}"})
 
 
-def peer_python() -> Path:
-    """The interpreter of its_hub's own environment; made on first use."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = cache / "outthink" / "benchmarks" / PEER
-    python = home / "bin" / "python"
-    if not (home / "done").exists():
-        print(f"installing {PEER} into {home}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", PEER], check=True)
-        (home / "done").touch()
-    return python
-
-
 @contextlib.asynccontextmanager
 async def serving(command: list[str], ask: Callable[[aiohttp.ClientSession], Any], **more: str) -> AsyncIterator[int]:
     """The process of a peer's gateway, once it answers what it is asked."""
@@ -158,7 +144,7 @@ async def serving(command: list[str], ask: Callable[[aiohttp.ClientSession], Any
 async def peer(upstream: str) -> AsyncIterator[Target]:
     """its_hub's gateway with self-consistency over the upstream."""
     port = free_port()
-    command = [str(peer_python().parent / "its-iaas"), "--host", "127.0.0.1", "--port", str(port), "--log-level", "WARNING"]
+    command = [str(interpreter(PEER).parent / "its-iaas"), "--host", "127.0.0.1", "--port", str(port), "--log-level", "WARNING"]
     base = f"http://127.0.0.1:{port}"
     settings = {
         "endpoint": upstream, "api_key": "none", "model": "fake", "alg": "self-consistency",

@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import importlib
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -23,6 +22,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from environments import interpreter
 
 from outthink.api import run_anywhere
 from outthink.cli import collect_rarely
@@ -38,19 +39,6 @@ LOADED_LATE = (
     "outthink.strategies.parallel.majority",
     "outthink.tasks.exact",
 )
-
-
-def peer_python() -> Path:
-    """The interpreter of its_hub's own environment; made on first use."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    home = cache / "outthink" / "benchmarks" / PEER
-    python = home / "bin" / "python"
-    if not (home / "done").exists():
-        print(f"installing {PEER} into {home}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", home], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", PEER], check=True)
-        (home / "done").touch()
-    return python
 
 
 async def ours(url: str, samples: int, concurrency: int, problems: Problems) -> float:
@@ -104,7 +92,7 @@ def measured(name: str, url: str, samples: int, concurrency: int, problems: Prob
     command: list[Any] = [sys.executable, __file__, "--contestant", name, "--url", url, "--samples", samples]
     command += ["--concurrency", concurrency]
     if name == "its_hub":
-        command = [peer_python(), HERE / "peers" / "its_hub_run.py", url, samples, concurrency]
+        command = [interpreter(PEER), HERE / "peers" / "its_hub_run.py", url, samples, concurrency]
     done = subprocess.run(list(map(str, command)), input=json.dumps(problems), stdout=subprocess.PIPE, text=True, check=True)
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return figures
