@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from outthink import catalogue
 from outthink.core.backend import Backend
 from outthink.core.budget import Budget
-from outthink.core.errors import BadInput, OracleRefused
+from outthink.core.errors import BadInput, OracleRefused, PoolMiss
 from outthink.core.given import by_name, whole
 from outthink.core.problem import Problem
 from outthink.core.selection import Result
@@ -98,7 +98,8 @@ async def evaluate_async(
     parameters: by strategy name
     replicates: runs per problem and strategy, with seeds of their own
     progress:   called after each run with (runs done, runs in all, its result)
-    The other arguments are those of `solve_async`. Raises UsageError, BackendError.
+    The other arguments are those of `solve_async`. Raises UsageError, BackendError; a replay that misses what it asks for ends its
+    own run only, and is raised (PoolMiss) where every run did.
     """
     from outthink.evaluation.rows import PLAIN
     from outthink.problems import load
@@ -152,7 +153,7 @@ async def evaluate_async(
                 waiting[spec.name] = shown, replicate
                 yield spec
 
-        done = 0
+        done, missed = 0, list[str]()
         async for spec, result in opened.runs(plain(), strategies=found, keep_samples=True):
             shown, replicate = waiting.pop(spec.name)
             oracle = any(each.oracle for each in opened.bindings.verifiers.values()) and "scores" in _needs(found, spec.strategy)
@@ -161,8 +162,17 @@ async def evaluate_async(
                 opened.task, spec.problem, result, budgets=shown, rungs=between, replicate=replicate, oracle=oracle
             )
             done += 1
+            if result.missed:
+                missed.append(f"{result.problem_id}: {result.reason}")
             if progress is not None:
                 progress(done, total, result)
+        if missed and len(missed) == total:
+            raise PoolMiss(f"each of the {total} runs asked for what was never recorded; the first, of problem {missed[0]}")
+        if missed:
+            evaluation.notes.append(
+                f"{len(missed)} of {total} runs asked for what was never recorded, and count with what they had offered by then; "
+                f"the first, of problem {missed[0]}"
+            )
     return evaluation
 
 

@@ -184,6 +184,7 @@ class Session:
         """Carry out many runs at once and yield each with its result as it ends; specs are taken only as fast as they run.
 
         strategies: those that the specs name and the catalogue doesn't know
+        A PoolMiss ends its own run only: the result says so (`missed`).
         Leaving the iteration early cancels what is under way and leaves the journal resumable.
         """
         known = {each.name: each for each in strategies}
@@ -191,11 +192,13 @@ class Session:
         def make(spec: RunSpec) -> Interpreter:
             if spec.strategy not in known:  # looking one up by name searches the installed packages
                 known[spec.strategy] = catalogue.strategy(spec.strategy)
-            return self._interpreter(spec, known[spec.strategy], keep_samples=keep_samples)
+            return self._interpreter(spec, known[spec.strategy], keep_samples=keep_samples, misses_fail=True)
 
         return many(specs, make, self._endpoints["generator"].limiter)
 
-    def _interpreter(self, spec: RunSpec, strategy: Strategy, *, keep_samples: bool) -> Interpreter:
+    def _interpreter(
+        self, spec: RunSpec, strategy: Strategy, *, keep_samples: bool, misses_fail: bool = False
+    ) -> Interpreter:
         self.bindings.check(strategy, spec.budget, spec.parameters)
         return Interpreter(
             spec,
@@ -205,6 +208,7 @@ class Session:
             journal=self._journal,
             around=self._scope,
             keep_samples=keep_samples,
+            misses_fail=misses_fail,
         )
 
     def _described(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from hypothesis import strategies as st
 from outthink.api import evaluate_async
 from outthink.backends.played import RecordedSample
 from outthink.backends.pool import PoolBackend
+from outthink.cli.failures import Exit
+from outthink.cli.solve import code_of
 from outthink.core.backend import Identity, Request
 from outthink.core.budget import Budget
 from outthink.core.errors import PoolMiss
@@ -20,7 +23,7 @@ from outthink.core.logprobs import LogprobNeed
 from outthink.core.prompt import Prompt
 from outthink.core.sample import Finish
 from outthink.core.sampling import Sampling
-from outthink.core.selection import Result
+from outthink.core.selection import Result, Stop
 from outthink.evaluation.export import export
 from outthink.evaluation.pool import Pool
 from outthink.evaluation.problem_samples import problem_samples
@@ -74,6 +77,56 @@ async def test_a_recorded_tree_answers_the_search_that_made_it_and_others(tmp_pa
     wide = {**replay, "parameters": {"beam_search": {"width": 32, "branching": 4}}}
     with pytest.raises(PoolMiss, match="holds 16 samples"):
         await ran(FOREST, "beam_search", pool.backend(), RecordedTask(pool, FOREST.task), **wide)
+
+
+async def test_a_pool_of_steps_and_of_whole_answers_serves_both(tmp_path: Path) -> None:
+    backend, journal = SimulatedBackend(FOREST, pace=Pace(0, 0)), tmp_path / "run.db"
+    how: dict[str, Any] = {
+        "strategies": ["majority", "beam_search"], "parameters": {"beam_search": {"width": 8, "branching": 4}},
+        "verifier": TreeVerifier(FOREST), "task": FOREST.task, "budgets": [Budget(samples=24)],
+        "sampling": {"stop": ("###",)},
+    }  # fmt: skip
+    live = await evaluate_async(FOREST.problems, model=backend, journal=journal, **how)
+    await export(journal, tmp_path / "pool.parquet", FOREST.task, FOREST.problems, {"licence": "CC0"})
+    pool = Pool.read(tmp_path / "pool.parquet")
+    drawn: dict[str, Counter[str]] = {}
+
+    def told(_: int, __: int, result: Result) -> None:
+        drawn[f"{result.strategy} {result.problem_id}"] = texts(result)
+
+    del how["sampling"]
+    how |= {"task": RecordedTask(pool, FOREST.task), "verifier": RecordedScores(), "progress": told}
+    again = await evaluate_async(FOREST.problems, model=pool.backend(seed=3), **how)
+    assert [row.accuracy for row in again.rows] == [row.accuracy for row in live.rows], "each draws all of its own kind"
+    assert {name: count.total() for name, count in drawn.items()} == {
+        "majority a": 24, "majority b": 24, "beam_search a": 16, "beam_search b": 16
+    }  # fmt: skip
+
+
+async def test_a_miss_is_the_failure_of_its_own_run(tmp_path: Path) -> None:
+    settings = {"parameters": {"beam_search": {"width": 16, "branching": 4}}, "verifier": TreeVerifier(FOREST)}
+    pool, _ = await recorded(tmp_path, FOREST, "beam_search", **settings)
+    less = Pool(pool.frame.filter((pl.col("problem_id") != "b") | pl.col("prefix").is_null()), pool.metadata, "less")
+    found: dict[str, Result] = {}
+
+    def told(_: int, __: int, result: Result) -> None:
+        found[result.problem_id] = result
+
+    evaluation = await evaluate_async(
+        FOREST.problems,
+        model=less.backend(),
+        strategies=["beam_search"],
+        task=RecordedTask(less, FOREST.task),
+        progress=told,
+        **{**settings, "verifier": RecordedScores(), "budgets": [Budget(samples=32)]},
+    )
+    assert (found["a"].stop, found["a"].missed, found["a"].reason) == (Stop.FINISHED, False, "")
+    assert (found["b"].stop, found["b"].missed, found["b"].answer) == (Stop.FAILED, True, None)
+    assert "no continuation of the prefix" in found["b"].reason
+    assert [code_of(found[name]) for name in "ab"] == [Exit.OK, Exit.UNANSWERED]
+    (row,) = evaluation.rows
+    assert (row.problems, row.unanswered, row.accuracy) == (2, 0.5, 0.5)
+    assert any(note.startswith("1 of 2 runs asked for what was never recorded") for note in evaluation.remarks)
 
 
 async def test_steps_are_no_samples_to_estimate_from(tmp_path: Path) -> None:

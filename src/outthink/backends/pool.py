@@ -113,7 +113,7 @@ class PoolBackend:
         return Completion(tuple(pieces), prompt, completion, sum(sample.cached_tokens for sample in drawn), seconds=longest)
 
     def _draw(self, request: Request, who: Identity) -> list[RecordedSample]:
-        """The samples whose turn it is among those of this prompt, prefix and temperature."""
+        """The samples whose turn it is among those of this prompt, prefix, temperature and stop strings."""
         groups = self._groups(who.problem)
         prefix, temperature = request.prompt.prefix, round(request.sampling.temperature, 6)
         keys = product((None, request.prompt.digest()), (prefix,), (None, temperature))
@@ -121,7 +121,9 @@ class PoolBackend:
         if not fitting:
             raise PoolMiss(f"{self.name} {_lacking(groups, request, who)}")
         self._check_alike(fitting, request, who)
-        samples = [sample for key in fitting for sample in groups[key]]
+        alike = [sample for key in fitting for sample in groups[key]]
+        # Where none was stopped so, the first one says what differs.
+        samples = [sample for sample in alike if _stopped(sample, request)] or alike
         every = len(samples) == sum(map(len, groups.values()))
         first, n, of = who.within, len(request.seeds), "" if every else f" at temperature {temperature:g}"
         if first + n > len(samples):
@@ -195,6 +197,10 @@ def _lacking(groups: Mapping[_Group, object], request: Request, who: Identity) -
         return f"{of} only continuations, and no sample from the beginning"
     known = ", ".join(_short(key[1]) for key in islice((key for key in asked if key[1]), 3))
     return f"{of} no continuation of the prefix {_short(prefix)}{known and f', but of {known}'}; {live}"
+
+
+def _stopped(sample: RecordedSample, request: Request) -> bool:
+    return "stop" not in sample.sampling or tuple(sample.sampling["stop"]) == request.sampling.stop
 
 
 def _short(text: str) -> str:

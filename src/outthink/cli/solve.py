@@ -63,9 +63,11 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
 
 
 def code_of(result: Result) -> Exit:
-    """The exit code of one run."""
+    """The exit code of one run. A replay that missed what it asked for has no answer, whatever it had offered by then."""
     from outthink.core.selection import Stop
 
+    if result.missed:
+        return Exit.UNANSWERED
     if result.answer is not None:
         return Exit.OK
     if result.stop is Stop.BUDGET:

@@ -67,7 +67,7 @@ class Identity:
 
     problem: its id
     ordinal: index of the first sample among all samples that this run asked of this role
-    within:  the same among those of its prompt (with its prefix) and temperature
+    within:  the same among those of its prompt (with its prefix), temperature and stop strings
     run:     with its replicate
     role:    that the backend plays here
     """

@@ -69,6 +69,7 @@ class Result(Shows):
     samples:    every delivered sample in key order (empty where the caller asked not to keep them)
     failed:     the samples that never arrived
     cut:        a budget stopped something of what the strategy asked for
+    missed:     a replay ended because it asked for what was never recorded
     repeatable: the same run gives the same answer again: the backend repeats seeds, no budget bound and nothing raced
     correct:    by the gold answer, where there is one and the caller asked to grade; else None
     """
@@ -85,6 +86,7 @@ class Result(Shows):
     samples: tuple[Sample, ...] = ()
     failed: tuple[Failure, ...] = ()
     cut: bool = False
+    missed: bool = False
     repeatable: bool = False
     correct: bool | None = None
 

@@ -37,12 +37,10 @@ class RecordedTask:
         longest: Any = pool.frame["completion_tokens"].max()
         # Where no limit was recorded, the default one must not cut what was: nothing recorded is longer than this.
         limit = {"max_tokens": longest} if longest else {}
-        common = _common_sampling(pool)
         self.of_steps = pool.frame["prefix"].count() > 0
-        if self.of_steps:  # the boundary of a step is no setting of the user's
-            boundary = (self.steps or Steps()).boundary
-            common["stop"] = tuple(stop for stop in common.get("stop", ()) if stop != boundary)
-        self.sampling: Mapping[str, Any] = {**limit, **common}
+        # The boundary of a step is no setting of the user's.
+        boundary = (self.steps or Steps()).boundary if self.of_steps else None
+        self.sampling: Mapping[str, Any] = {**limit, **_common_sampling(pool, boundary)}
         self._known: dict[str, tuple[dict[str, Answer], dict[str, bool]]] = {}
 
     def prompt(self, problem: Problem) -> Prompt:
@@ -103,13 +101,16 @@ class RecordedScores:
         return [float(score) if isinstance(score, (int, float)) else None for score in found]
 
 
-def _common_sampling(pool: Pool) -> dict[str, Any]:
-    """The settings that all samples share."""
+def _common_sampling(pool: Pool, boundary: str | None) -> dict[str, Any]:
+    """The settings that all samples share, but for the stop string that ends a step."""
     settings: list[Mapping[str, Any]] = []
     for _, rows in pool.frame.group_by("sampling", "temperature"):
         problem = rows["problem_id"][0]
         index = rows["sample_index"][0]
-        settings.append(next(sample.sampling for sample in pool.samples(problem) if sample.index == index))
+        own = dict(next(sample.sampling for sample in pool.samples(problem) if sample.index == index))
+        if boundary is not None and "stop" in own:
+            own["stop"] = [stop for stop in own["stop"] if stop != boundary]
+        settings.append(own)
     first = settings[0] if settings else {}
     shared = {name: value for name, value in first.items() if all(other.get(name) == value for other in settings)}
     return {name: tuple(value) if isinstance(value, list) else value for name, value in shared.items()}

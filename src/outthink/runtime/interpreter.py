@@ -19,6 +19,7 @@ from outthink.core.errors import (
     Cut,
     InternalError,
     OutthinkError,
+    PoolMiss,
     RunError,
     UsageError,
 )
@@ -43,6 +44,7 @@ from outthink.runtime.places import Places, Taken
 from outthink.runtime.races import Races
 from outthink.runtime.roles import OWN_ROLES, answer_invoke
 from outthink.runtime.rows import clean
+from outthink.runtime.scored import Scored
 from outthink.runtime.spec import Bindings, RunSpec
 from outthink.runtime.streams import Stream
 
@@ -60,10 +62,11 @@ class Interpreter:
         journal: Journal,
         around: Scope,
         keep_samples: bool = True,
+        misses_fail: bool = False,
         listener: Listener | None = None,
     ) -> None:
         self.spec, self.strategy, self.bindings = spec, strategy, bindings
-        self.listener, self._keep_samples = listener, keep_samples
+        self.listener, self._keep_samples, self._misses_fail = listener, keep_samples, misses_fail
         self.who = f"strategy {strategy.name}"
         self.name, self.seed, self.ordinal = clean(spec.name), spec.seed, spec.ordinal
         self.problem = spec.problem
@@ -76,7 +79,7 @@ class Interpreter:
         self.races = Races(self)
         self.steps = bindings.step_rule()
         self._memories: dict[tuple[tuple[int, ...], str], dict[str, float | None]] = {}
-        self._taken = Taken()
+        self._taken, self._scored = Taken(), Scored()
         self._samples: dict[Key, Sample] = {}
         self._failed: dict[Key, Failure] = {}
         self._ended: Cut | None = None
@@ -85,26 +88,26 @@ class Interpreter:
     async def run(self) -> Result:
         """Carry the run out and say what came of it.
 
-        A strategy that fails, or a budget that ends it, gives a Result with a reason. UsageError, InternalError and a backend
-        that would refuse everything (a bad key, no server) are raised: the journal can be resumed when that is mended.
+        A strategy that fails, or a budget that ends it, gives a Result with a reason; with `misses_fail` so does a PoolMiss. Any
+        other UsageError, InternalError and a backend that would refuse everything (a bad key, no server) are raised: the journal
+        can be resumed when that is mended.
         Being cancelled frees everything that the run had under way and leaves its journal resumable.
         """
         self.history.begin(lambda: self.books.wall_seconds)
-        stop, reason, selection = Stop.FINISHED, "", None
+        stop, reason, selection, missed = Stop.FINISHED, "", None, False
         try:
             body = self.strategy.start(Run(self), self.problem.without_gold(), self.spec.parameters)
             selection = await self.drive(body)
             if not isinstance(selection, Selection):
                 raise InternalError(f"{self.who} returned {type(selection).__name__}, not a Selection")
             if selection.answer is None:
-                reason = "no sample holds a valid answer"
+                reason = self._scored.remark() or "no sample holds a valid answer"
         except BudgetCut as cut:
             stop, reason, selection, self._cut = Stop.BUDGET, str(cut), self._best(), True
-        except (UsageError, InternalError):
-            await self.races.leave_all(record=False)
-            raise
         except OutthinkError as error:
-            if isinstance(error, BackendError) and error.hopeless:
+            missed = isinstance(error, PoolMiss) and self._misses_fail
+            raised = isinstance(error, (UsageError, InternalError)) and not missed
+            if raised or (isinstance(error, BackendError) and error.hopeless):
                 await self.races.leave_all(record=False)
                 raise
             stop, reason, selection = Stop.FAILED, str(error), self._best()
@@ -118,7 +121,7 @@ class Interpreter:
         await self.races.leave_all(record=True)
         answer = selection.answer if selection is not None else None
         self.history.end(stop, answer)
-        return self._result(selection, stop, reason)
+        return self._result(selection, stop, reason, missed)
 
     async def drive(self, body: Coroutine[Any, Any, Any]) -> Any:
         """Step a coroutine that awaits operations until it returns; raises what it raises."""
@@ -188,8 +191,10 @@ class Interpreter:
             used, keys = self.books.spent(_inside(operation.key)), [str(sample.key) for sample in operation.samples]
             value = {"role": operation.role, "samples": keys, "scores": scores, "usage": used.fields()}
             self.history.add_outcome(operation.key, "score", digest, value)
-            return scores
-        return found.value["scores"]
+        else:
+            scores = found.value["scores"]
+        self._scored.add(self.bindings.verifier(operation.role, self.who), scores)
+        return scores
 
     async def _score(self, operation: Score) -> list[float | None]:
         """Step the verifier like a strategy: its own operations are charged and journalled one by one."""
@@ -253,13 +258,14 @@ class Interpreter:
     def _best(self) -> Selection | None:
         return self.books.offers[-1].selection if self.books.offers else None
 
-    def _result(self, selection: Selection | None, stop: Stop, reason: str) -> Result:
+    def _result(self, selection: Selection | None, stop: Stop, reason: str, missed: bool) -> Result:
         seeded = all(endpoint.backend.capabilities.seed for endpoint in self.bindings.endpoints.values())
         timed = self.spec.budget.seconds is not None
         total, usd = self.books.total, self.books.total.usd
-        if self.books.overrun:
-            told = f"overrun: the server took {self.books.overrun} tokens more than it was granted"
-            reason = f"{reason}; {told}" if reason and told not in reason else told
+        over = f"overrun: the server took {self.books.overrun} tokens more than it was granted" if self.books.overrun else ""
+        for told in (self._scored.remark(), over):
+            if told not in reason:
+                reason = f"{reason}; {told}" if reason else told
         return Result(
             problem_id=self.problem.id,
             strategy=self.strategy.name,
@@ -274,6 +280,7 @@ class Interpreter:
             samples=tuple(self._samples[key] for key in sorted(self._samples, key=_order)),
             failed=tuple(self._failed[key] for key in sorted(self._failed, key=_order)),
             cut=self._cut,
+            missed=missed,
             repeatable=seeded and not (self._cut or timed or self.races.raced or self._failed),
         )
 

@@ -11,7 +11,7 @@ from outthink.core.operation import Generate
 
 
 class Taken(defaultdict[Hashable, Iterator[int]]):
-    """A run's next places, of each role, and of each prompt and temperature of a role."""
+    """A run's next places, of each role, and of each prompt, temperature and stop strings of a role."""
 
     def __init__(self) -> None:
         super().__init__(itertools.count)
@@ -32,13 +32,14 @@ class Places:
         self.reach(self.operation.n or 0)
 
     def of(self, index: int) -> tuple[int, int]:
-        """A sample's place in the run, from 0: among all samples of its role, and among those of its prompt and temperature."""
+        """A sample's place in the run, from 0: among all samples of its role, and among those that were asked for alike (prompt,
+        temperature, stop strings)."""
         self.reach(index + 1)
         return self._found[index]
 
     def reach(self, count: int) -> None:
         """Take the places of the first `count` samples."""
-        role = self.operation.role
+        role, stop = self.operation.role, self.operation.sampling.stop
         for index in range(len(self._found), count):
-            own = role, self.operation.prompt(index), self.operation.temperature(index)
+            own = role, self.operation.prompt(index), self.operation.temperature(index), stop
             self._found.append((next(self.taken[role]), next(self.taken[own])))
