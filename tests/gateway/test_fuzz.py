@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from outthink.core.backend import Completion, Request
 from outthink.core.budget import Budget
+from outthink.core.calls import written
+from outthink.core.prompt import Message, Prompt
 from outthink.gateway.app import make_app
 from outthink.gateway.gateway import Gateway
 from outthink.gateway.model import Model
 from outthink.runtime.endpoint import Endpoint
 from outthink.runtime.ledger import Ledger
-from outthink.testing.simulated import SimulatedBackend
-from outthink.testing.worlds import Odds, World
+from outthink.testing.simulated import Pace, SimulatedBackend
+from outthink.testing.worlds import Odds, Reply, World
 
 Ask = Callable[[str, bytes, dict[str, str]], tuple[int, bytes]]
 PATHS = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
@@ -105,11 +110,32 @@ async def asked(app: Any, path: str, body: bytes, headers: dict[str, str]) -> tu
     return found, b"".join(said)
 
 
+class Anything(World):
+    """Takes every prompt for one about the only problem that it knows."""
+
+    def reply(self, prompt: Prompt, chance: random.Random, script: Sequence[str | None] = ()) -> Reply:
+        asked = Message("user", self.problems[0].text)
+        return super().reply(Prompt((asked, *prompt.messages), prefix=prompt.prefix), chance, script)
+
+
+class Calling(SimulatedBackend):
+    """Calls a tool, now rightly and now with arguments that are no JSON, wherever it is given one."""
+
+    async def complete(self, request: Request) -> Completion:
+        done = await super().complete(request)
+        if '"tools":' not in request.prompt.extra:
+            return done
+        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}' if request.seeds[0] % 2 else "{"}}
+        return replace(
+            done, pieces=tuple(replace(each, text=written("", [call]), meta={"message": {"tool_calls": [call]}}) for each in done.pieces)
+        )
+
+
 @contextmanager
 def asking() -> Iterator[Ask]:
-    """Asks a gateway over a simulated model."""
-    ledger, world = Ledger(), World({"p0": Odds("4", {"4": 0.6, "5": 0.4})})
-    endpoint = Endpoint(SimulatedBackend(world), ledger)
+    """Asks a gateway over a simulated model that takes no time."""
+    ledger, world = Ledger(), Anything({"p0": Odds("4", {"4": 0.6, "5": 0.4})})
+    endpoint = Endpoint(Calling(world, pace=Pace(0.0, 0.0)), ledger)
     model = Model("toy", {"generator": endpoint, "judge": endpoint}, budget=Budget(tokens=3000, calls=20))
     app = make_app(Gateway([model], ledger=ledger))
     with asyncio.Runner() as runner:
@@ -123,13 +149,31 @@ def ask() -> Iterator[Ask]:
 
 
 def check(answer: tuple[int, bytes]) -> None:
+    """An answer with its usage, or an error in OpenAI's shape, whole or as the end of a stream; never a bug."""
     status, said = answer
     assert status not in (500, 501), said
+    assert b'"internal_error"' not in said
     if status != 200:
         error = json.loads(said)["error"]
         assert set(error) == {"message", "type", "param", "code"}
         assert error["message"]
         assert 400 <= status < 600
+    elif said.startswith(b"{"):
+        usage = json.loads(said)["usage"]
+        names = ("prompt_tokens", "completion_tokens") if "prompt_tokens" in usage else ("input_tokens", "output_tokens")
+        assert usage["total_tokens"] == sum(usage[name] for name in names)
+    else:
+        check_stream(said)
+
+
+def check_stream(said: bytes) -> None:
+    """Whole events, each of them JSON, and an end that says how it ended."""
+    assert said.endswith(b"\n\n")
+    events = [block for block in said.decode().split("\n\n") if block and not block.startswith(":")]
+    data = [block.rpartition("data: ")[2] for block in events]
+    told = [json.loads(each) for each in data if each != "[DONE]"]
+    ended = data[-1] == "[DONE]" or "error" in told[-1] or told[-1].get("type", "").startswith("response.")
+    assert ended, data[-1]
 
 
 @pytest.mark.slow

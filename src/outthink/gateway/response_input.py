@@ -63,7 +63,7 @@ def _content(content: object, where: str) -> list[dict[str, Any]]:
     parts: list[dict[str, Any]] = []
     for at, part in enumerate(content):
         kind = part.get("type") if isinstance(part, dict) else None
-        if kind in _PARTS:
+        if isinstance(kind, str) and kind in _PARTS:
             parts.append({"type": "text", "text": part.get("text")})
         elif kind == "refusal":
             parts.append({"type": "refusal", "refusal": part.get("refusal")})
@@ -84,6 +84,8 @@ def settings_from(fields: Fields) -> None:
     fields.take("stream_options")
     if (most := fields.take("max_output_tokens")) is not None:
         fields.left["max_tokens"] = most
+    if "response_format" in fields.given:
+        raise fields.refuse("response_format", "left out; this protocol calls it text.format")
     text = Fields(fields.table("text") or {}, "text")
     if (form := text.table("format")) is not None and form.get("type") != "text":
         schema = {name: value for name, value in form.items() if name != "type"}
