@@ -98,8 +98,8 @@ async def evaluate_async(
     parameters: by strategy name
     replicates: runs per problem and strategy, with seeds of their own
     progress:   called after each run with (runs done, runs in all, its result)
-    The other arguments are those of `solve_async`. Raises UsageError, BackendError; a replay that misses what it asks for ends its
-    own run only, and is raised (PoolMiss) where every run did.
+    The other arguments are those of `solve_async`. Raises UsageError, BackendError; a PoolMiss ends its own run only, and is
+    raised where it ended every run.
     """
     from outthink.evaluation.rows import PLAIN
     from outthink.problems import load
@@ -162,17 +162,10 @@ async def evaluate_async(
                 opened.task, spec.problem, result, budgets=shown, rungs=between, replicate=replicate, oracle=oracle
             )
             done += 1
-            if result.missed:
-                missed.append(f"{result.problem_id}: {result.reason}")
+            missed += [f"{result.problem_id}: {result.reason}"] * result.missed
             if progress is not None:
                 progress(done, total, result)
-        if missed and len(missed) == total:
-            raise PoolMiss(f"each of the {total} runs asked for what was never recorded; the first, of problem {missed[0]}")
-        if missed:
-            evaluation.notes.append(
-                f"{len(missed)} of {total} runs asked for what was never recorded, and count with what they had offered by then; "
-                f"the first, of problem {missed[0]}"
-            )
+        evaluation.notes += _told(missed, total)
     return evaluation
 
 
@@ -241,6 +234,16 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
 def _listed(given: Any) -> Sequence[Any]:
     """Several, or a single one that stands without brackets: a text is no sequence of letters."""
     return [given] if isinstance(given, (str, int, Budget, Strategy)) else list(given)
+
+
+def _told(missed: Sequence[str], total: int) -> list[str]:
+    """What a reader must know of runs whose replay asked for what was never recorded. Raises PoolMiss where it is all of them."""
+    if not missed:
+        return []
+    if len(missed) == total:
+        raise PoolMiss(f"each of the {total} runs asked for what was never recorded; the first, of problem {missed[0]}")
+    told = f"{len(missed)} of {total} runs asked for what was never recorded, and count with what they had offered by then"
+    return [f"{told}; the first, of problem {missed[0]}"]
 
 
 def _needs(strategies: Sequence[Strategy], name: str) -> frozenset[str]:

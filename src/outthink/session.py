@@ -196,9 +196,7 @@ class Session:
 
         return many(specs, make, self._endpoints["generator"].limiter)
 
-    def _interpreter(
-        self, spec: RunSpec, strategy: Strategy, *, keep_samples: bool, misses_fail: bool = False
-    ) -> Interpreter:
+    def _interpreter(self, spec: RunSpec, strategy: Strategy, *, keep_samples: bool, misses_fail: bool = False) -> Interpreter:
         self.bindings.check(strategy, spec.budget, spec.parameters)
         return Interpreter(
             spec,

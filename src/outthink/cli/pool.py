@@ -1,4 +1,7 @@
-"""`outthink pool`: look at recorded samples, put pools together, take parts of them, and bring in what others recorded."""
+"""`outthink pool`: look at recorded samples, put pools together, take parts of them, and bring in what others recorded.
+
+Fitting to them is `calibrate`'s.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 import click
 
+from outthink.cli.calibrate import calibrate
 from outthink.cli.options import as_json, pairs
 from outthink.cli.terminal import Output, note
 from outthink.core.errors import BadInput
@@ -17,7 +21,10 @@ _POOL = click.Path(dir_okay=False)
 
 @click.group()
 def pool() -> None:
-    """Recorded samples: describe, ask, check, merge, filter, import, export."""
+    """Recorded samples: describe, ask, check, merge, filter, import, export; calibrate a verifier on them."""
+
+
+pool.add_command(calibrate)
 
 
 @pool.command()

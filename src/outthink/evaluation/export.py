@@ -20,7 +20,7 @@ from outthink.core.operation import EventKind
 from outthink.core.problem import Problem
 from outthink.core.sample import Finish
 from outthink.core.task import Task
-from outthink.evaluation.pool import ALTERNATIVES, VOCABULARY, WINDOW
+from outthink.evaluation.pool import ALTERNATIVES, VERIFIER, VOCABULARY, WINDOW
 from outthink.evaluation.schema import SUMMARY
 from outthink.evaluation.write import PoolWriter
 from outthink.runtime.recorded import read_header, read_operations, read_outcomes, read_rows
@@ -69,6 +69,8 @@ async def export(
     found, operations, partials = Exported(), _Operations(journal), _partials(journal)
     _keep_scores(journal, asked)
     stated = {"provenance": f"recorded with {header['model']}", "task": task.name, **(metadata or {})}
+    if scored := header.get("verifiers", {}).get("verifier"):
+        stated[VERIFIER] = scored
     with PoolWriter(pool, stated) as writer:
         rows = _with_prompts(read_rows(journal))
         while batch := list(islice(rows, AT_ONCE)):

@@ -33,6 +33,8 @@ WINDOW = "window"
 """Metadata: tokens of the groups whose confidences are recorded."""
 VOCABULARY = "vocabulary"
 """Metadata: the size of the model's vocabulary."""
+VERIFIER = "verifier"
+"""Metadata: the name of the verifier that gave the scores, with its parameters."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,6 @@
 """The base of process verifiers: they score an answer so far, step by step, and remember what they scored.
 
-Splitting, remembering and aggregating are done here; what a score is, a verifier of its own says in `judged`.
+Splitting, remembering, calibrating and aggregating are done here; what a score is, a verifier of its own says in `judged`.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from outthink.core.capability import Roles
+from outthink.core.errors import BadInput
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.sample import Sample
 from outthink.parts.aggregation import aggregated
+from outthink.parts.calibration import Calibration, CalibrationOrFile
 
 
 class Process:
@@ -20,17 +22,26 @@ class Process:
 
     aggregate: how the scores of an answer's steps become one ("last", "min", "product", "mean", "max"). "last" asks for the
                whole text only, the others for every step that this run has not scored before
+    calibration: maps that turn the score of each step into a chance before that, or the file that holds them; None: none
 
-    Raises UnknownName.
+    silence: why it may have nothing to say, for a user whose run got no score at all
+
+    Raises UnknownName, BadInput.
     """
 
     oracle = False
     logprobs: LogprobNeed | None = None
     roles: Roles = ()
+    silence = ""
 
-    def __init__(self, name: str, aggregate: str = "last") -> None:
+    def __init__(self, name: str, aggregate: str = "last", calibration: CalibrationOrFile = None) -> None:
         aggregated([0.0], aggregate)
-        self.name, self.aggregate = f"{name}(aggregate={aggregate})", aggregate
+        self.aggregate, self._maps, settings = aggregate, Calibration.of(calibration), f"aggregate={aggregate}"
+        if self._maps is not None:
+            if self._maps.verifier != name:
+                raise BadInput(f"was fitted to verifier {self._maps.verifier}, and this is {name}", where="calibration")
+            settings += f", calibration={self._maps.fingerprint}"
+        self.name = f"{name}({settings})"
 
     async def judged(self, run: Run, problem: Problem, texts: Sequence[str]) -> list[float | None]:
         """One score per answer so far, higher is better; None where it can't say. The texts are distinct."""
@@ -42,5 +53,9 @@ class Process:
         beginnings = [run.steps.split(sample.whole) if self.aggregate != "last" else [sample.whole] for sample in samples]
         news = list(dict.fromkeys(text for texts in beginnings for text in texts if text not in known))
         if news:
-            known.update(zip(news, await self.judged(run, problem, news), strict=True))
+            scores = await self.judged(run, problem, news)
+            if (maps := self._maps) is not None:
+                depths = [len(run.steps.split(text)) for text in news]
+                scores = [maps.chance(score, depth) for score, depth in zip(scores, depths, strict=True)]
+            known.update(zip(news, scores, strict=True))
         return [aggregated([known[text] for text in texts], self.aggregate) for texts in beginnings]

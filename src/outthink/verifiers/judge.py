@@ -21,6 +21,7 @@ class Judge:
 
     oracle = False
     logprobs: LogprobNeed | None = None
+    silence = "no reply of the role judge held a verdict, or none arrived; see max_tokens="
 
     def __init__(self, max_tokens: int = 256) -> None:
         if max_tokens < 1:

@@ -13,6 +13,7 @@ from outthink.core.capability import Needs, Roles
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.problem import Problem
 from outthink.core.run import Run
+from outthink.parts.calibration import CalibrationOrFile
 from outthink.parts.process import Process
 
 
@@ -34,12 +35,20 @@ class Reward(Process):
     Raises UnknownName, BadInput.
     """
 
-    def __init__(self, mark: str = "", place: int = -1, transform: str = "identity", aggregate: str = "last") -> None:
+    def __init__(
+        self,
+        mark: str = "",
+        place: int = -1,
+        transform: str = "identity",
+        aggregate: str = "last",
+        calibration: CalibrationOrFile = None,
+    ) -> None:
         if transform not in TRANSFORMS:
             raise UnknownName("transform of reward", transform, TRANSFORMS)
         if not isinstance(place, int) or isinstance(place, bool):
             raise BadInput(f"is {place!r} and must be a whole number", where="reward.place")
-        super().__init__(f"reward(mark={mark!r}, place={place}, transform={transform})", aggregate)
+        super().__init__(f"reward(mark={mark!r}, place={place}, transform={transform})", aggregate, calibration)
+        self.silence = f"no reply of the role prm held a finite number at place={place}, or none arrived"
         self.roles: Roles = {"prm": {Needs.PREFIX}}
         self._mark, self._place, self._transform = mark, place, TRANSFORMS[transform]
 

@@ -13,6 +13,7 @@ from outthink.core.errors import BadInput, QuorumNotMet
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.verifier import Verifier
+from outthink.parts.calibration import CalibrationOrFile
 from outthink.parts.process import Process
 from outthink.verifiers.solver import Solver
 
@@ -23,11 +24,18 @@ class Rollouts(Process):
     Raises BadInput.
     """
 
-    def __init__(self, n: int = 4, outcome: Verifier | None = None, aggregate: str = "last") -> None:
+    def __init__(
+        self,
+        n: int = 4,
+        outcome: Verifier | None = None,
+        aggregate: str = "last",
+        calibration: CalibrationOrFile = None,
+    ) -> None:
         if n < 1:
             raise BadInput(f"n is {n} and must be 1 or more", where="rollouts")
         self._n, self._outcome = n, outcome or Solver()
-        super().__init__(f"rollouts(n={n}, outcome={self._outcome.name})", aggregate)
+        super().__init__(f"rollouts(n={n}, outcome={self._outcome.name})", aggregate, calibration)
+        self.silence = f"no rollout arrived, or {self._outcome.name} gave none a score"
         self.needs_value = getattr(self._outcome, "needs_value", False)
         self.oracle, self.logprobs = self._outcome.oracle, self._outcome.logprobs
         # The generator's calls are charged to the run: room must be left for them.

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from outthink.core.problem import Problem
 from outthink.core.run import Run
+from outthink.parts.calibration import CalibrationOrFile
 from outthink.parts.process import Process
 
 
@@ -17,8 +18,8 @@ class Solver(Process):
 
     needs_value = True
 
-    def __init__(self, aggregate: str = "last") -> None:
-        super().__init__("solver", aggregate)
+    def __init__(self, aggregate: str = "last", calibration: CalibrationOrFile = None) -> None:
+        super().__init__("solver", aggregate, calibration)
 
     async def judged(self, run: Run, problem: Problem, texts: Sequence[str]) -> list[float | None]:
         """1.0 or 0.0 per answer so far."""

@@ -8,6 +8,7 @@ from outthink.core.errors import BadInput
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.parts import prompts
+from outthink.parts.calibration import CalibrationOrFile
 from outthink.parts.process import Process
 
 
@@ -18,11 +19,12 @@ class StepJudge(Process):
     """
 
     roles = frozenset({"judge"})
+    silence = "no reply of the role judge ended in a rating from 0 to 10, or none arrived; see max_tokens="
 
-    def __init__(self, max_tokens: int = 256, aggregate: str = "last") -> None:
+    def __init__(self, max_tokens: int = 256, aggregate: str = "last", calibration: CalibrationOrFile = None) -> None:
         if max_tokens < 1:
             raise BadInput(f"max_tokens is {max_tokens} and must be 1 or more", where="step_judge")
-        super().__init__(f"step_judge(max_tokens={max_tokens})", aggregate)
+        super().__init__(f"step_judge(max_tokens={max_tokens})", aggregate, calibration)
         self._max_tokens = max_tokens
 
     async def judged(self, run: Run, problem: Problem, texts: Sequence[str]) -> list[float | None]:

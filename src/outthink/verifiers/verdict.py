@@ -16,6 +16,7 @@ from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.prompt import Message, Prompt
 from outthink.core.run import Run
+from outthink.parts.calibration import CalibrationOrFile
 from outthink.parts.process import Process
 
 FORMS = ("continued", "turns")
@@ -39,14 +40,19 @@ class Verdict(Process):
         form: str = "continued",
         aggregate: str = "last",
         top: int = 20,
+        calibration: CalibrationOrFile = None,
     ) -> None:
         if form not in FORMS:
             raise UnknownName("form of verdict", form, FORMS)
         if not good or not bad or good == bad or top < 2:
             raise BadInput("good and bad must be two texts, and top 2 or more", where="verdict")
-        super().__init__(f"verdict({good}|{bad}, {form}, mark={mark!r}, top={top})", aggregate)
+        super().__init__(f"verdict({good}|{bad}, {form}, mark={mark!r}, top={top})", aggregate, calibration)
         needs = {LogprobNeed(top=top), Needs.PREFIX if form == "continued" else Needs.CHAT}
         self.roles: Roles = {"prm": needs}
+        self.silence = (
+            f"neither {good!r} nor {bad!r} was among the {top} likeliest first tokens of the role prm, or no reply arrived; give "
+            "the words that your model says as good= and bad=, and see form= and mark="
+        )
         self.good, self.bad, self.mark, self.form, self.top = good, bad, mark, form, top
 
     async def judged(self, run: Run, problem: Problem, texts: Sequence[str]) -> list[float | None]:
