@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from train.tiny import language, verifier
+from train.tiny import language, multifurcation, verifier
 from train.tiny.export import export
 from train.tiny.labels import rollouts
 from train.tiny.training import loaded, trained
@@ -30,6 +30,7 @@ SHIPPED = {
     "tiny-weak": "weak",
     "tiny-verifier": "verifier",
     "tiny-verifier-rollouts": "verifier-rollouts",
+    "tiny-rewards": "rewards",
 }
 """Names of the exported files, and of the weights that they hold."""
 
@@ -83,14 +84,28 @@ def _verifier(plan: Plan, name: str, seed: int, *, monte_carlo: bool) -> None:
     trained(lesson, plan.folder, seed, start)
 
 
-STAGES: list[list[Callable[[Plan], None]]] = [[base], [policy, search], [verifier_exact, verifier_rollouts]]
+def rewards(plan: Plan) -> None:
+    """The multifurcation reward model, a smaller one that begins with some of the policy's layers; ends after steps."""
+    policy, seed = plan.folder / "policy.pt", plan.seed + 5
+    lesson = multifurcation.lesson(
+        "rewards",
+        lambda: rollouts(loaded(policy), seed, most=160 * plan.minutes, monte_carlo=False),
+        round(15 * plan.minutes),
+        share_of_walks=SHARE_OF_WALKS,
+    )
+    trained(lesson, plan.folder, seed, multifurcation.begun(policy, plan.folder / "rewards-begun.pt"))
+
+
+STAGES: list[list[Callable[[Plan], None]]] = [[base], [policy, search], [verifier_exact, verifier_rollouts], [rewards]]
 """Stages in order; the parts of one stage run at the same time, each in its own process with one thread."""
 
 
 def main() -> None:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(prog="python -m train.tiny", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=72.0, help="of training in all, on two cores")
+    parser.add_argument(
+        "--minutes", type=float, default=72.0, help="on two cores, of all but the reward model, which takes an eighth more of one"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("build/tiny"))
     parser.add_argument("--part", help="one part only; its stage must be due")
@@ -109,7 +124,9 @@ def main() -> None:
         if any(codes):
             sys.exit("a part failed; give the same command again to go on from its last checkpoint")
     for name, weights in SHIPPED.items():
-        export(given.folder / f"{weights}.pt", given.folder / f"{name}.gguf", name, quantised=True)
+        export(
+            given.folder / f"{weights}.pt", given.folder / f"{name}.gguf", name, quantised=True, reference=name == "tiny-rewards"
+        )
 
 
 if __name__ == "__main__":

@@ -22,8 +22,12 @@ TYPES = [
 ]  # fmt: skip
 
 
-def export(weights: Path, target: Path, name: str, *, quantised: bool) -> None:
-    """Write the model of a file of weights. quantised: matrices as q8_0, else everything as float32."""
+def export(weights: Path, target: Path, name: str, *, quantised: bool, reference: bool = False) -> None:
+    """Write the model of a file of weights.
+
+    quantised: matrices as q8_0, else everything as float32
+    reference: the unknown token is an ordinary one, because llama.cpp doesn't name special ones among its alternatives
+    """
     model = loaded(weights).float()
     shape = model.shape
     writer = gguf.GGUFWriter(target, "llama")
@@ -43,7 +47,7 @@ def export(weights: Path, target: Path, name: str, *, quantised: bool) -> None:
     writer.add_tokenizer_model("llama")
     writer.add_token_list(TOKENS)
     writer.add_token_scores([0.0] * len(TOKENS))
-    writer.add_token_types(TYPES)
+    writer.add_token_types([gguf.TokenType.USER_DEFINED, *TYPES[1:]] if reference else TYPES)
     writer.add_unk_token_id(UNKNOWN)
     writer.add_bos_token_id(BEGIN)
     writer.add_eos_token_id(END)

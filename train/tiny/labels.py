@@ -7,6 +7,7 @@ continuations that the checker accepts (Wang et al. 2023, Math-Shepherd, arXiv:2
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Iterable, Iterator
@@ -55,12 +56,13 @@ def exact(numbers: Numbers, target: int, lines: Iterable[str]) -> Example:
     return Example(numbers, target, lines, tuple(labels))
 
 
-def rollouts(model: Model, seed: int, minutes: float, *, monte_carlo: bool) -> list[Example]:
-    """Samples of the policy at temperature 1, with exact or Monte-Carlo labels, as many as the time allows."""
+def rollouts(model: Model, seed: int, minutes: float = math.inf, *, monte_carlo: bool, most: float = math.inf) -> list[Example]:
+    """Samples of the policy at temperature 1, with exact or Monte-Carlo labels, as many as the time allows, or the first `most`
+    and what came with them."""
     chance, draws = random.Random(seed), torch.Generator().manual_seed(seed)
     tries, found = ROLLOUTS if monte_carlo else 1, list[Example]()
     until = time.monotonic() + minutes * 60
-    while time.monotonic() < until:
+    while len(found) < most and time.monotonic() < until:
         problems = [training_problem(chance) for _ in range(BATCH // tries)]
         prompts = [[BEGIN, *encode(f"{text_of(*problem)}\n")] for problem in problems for _ in range(tries)]
         answers = sampled(model, prompts, LIMIT, chance=draws)

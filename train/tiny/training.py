@@ -28,8 +28,9 @@ class Lesson:
     loss:    of a model and a batch
     rate:    learning rate; the same for both optimisers, because Muon's steps are scaled to AdamW's size
     minutes: of training
-    decay:   last part of the time in which the rate falls linearly
+    decay:   last part of the training in which the rate falls linearly
     warm_up: steps in which it rises
+    steps:   of training, if they end it and not the minutes: then the same seed gives the same weights
     """
 
     name: str
@@ -39,10 +40,15 @@ class Lesson:
     rate: float = 4e-3
     decay: float = 0.0
     warm_up: int = 50
+    steps: int = 0
+
+    def done(self, step: int, seconds: float) -> float:
+        """The part of the training that is over."""
+        return step / self.steps if self.steps else seconds / (self.minutes * 60)
 
 
 def rate_at(lesson: Lesson, step: int, done: float) -> float:
-    """The learning rate of a step, when a part `done` of the time has passed."""
+    """The learning rate of a step, when a part `done` of the training is over."""
     falling = max(0.0, (done - 1 + lesson.decay) / lesson.decay) if lesson.decay else 0.0
     return lesson.rate * min(1.0, (step + 1) / lesson.warm_up) * (1 - (1 - LAST_RATE) * min(1.0, falling))
 
@@ -70,13 +76,13 @@ def trained(lesson: Lesson, folder: Path, seed: int, start: Path | None = None, 
     batches = lesson.batches(seed * 1_000_003 + step)
     step_loss = torch.compile(lambda *batch: lesson.loss(model, *batch))
     began, saved_at, shown, total = time.monotonic() - spent, time.monotonic(), step, 0.0
-    while (spent := time.monotonic() - began) < lesson.minutes * 60:
+    while (done := lesson.done(step, spent := time.monotonic() - began)) < 1:
         batch = next(batches)
         with torch.autocast("cpu", torch.bfloat16):
             loss = step_loss(*batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        rate = rate_at(lesson, step, spent / (lesson.minutes * 60))
+        rate = rate_at(lesson, step, done)
         for optimiser in optimisers:
             for group in optimiser.param_groups:
                 group["lr"] = rate

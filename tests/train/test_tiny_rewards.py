@@ -1,0 +1,86 @@
+"""The multifurcation reward model: what it learns, what nothing ever moves, and that log-probabilities give it back."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`")
+pytest.importorskip("gguf", reason="training needs the extra `train`")
+
+from train.tiny import multifurcation  # noqa: E402
+from train.tiny.export import export  # noqa: E402
+from train.tiny.labels import exact, walks  # noqa: E402
+from train.tiny.measure_rewards import told_by  # noqa: E402
+from train.tiny.model import Model, Shape  # noqa: E402
+from train.tiny.training import loaded, optimisers_of, save  # noqa: E402
+from train.tiny.vocabulary import BEGIN, DEFINED, END, IDS, TOKENS, UNKNOWN, decode, encode  # noqa: E402
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Path:
+    torch.manual_seed(1)
+    save(Model(Shape(width=32, heads=2, hidden=64)), tmp_path / "policy.pt", 0)
+    return multifurcation.begun(tmp_path / "policy.pt", tmp_path / "begun.pt")
+
+
+def test_rows_reward_what_came_after_the_prompt() -> None:
+    for example in islice(walks(random.Random(1), monte_carlo=False), 100):
+        ids, labels = multifurcation.row_of(example)
+        assert len(ids) == len(labels) == multifurcation.ROW + 1
+        told = [(token, label) for token, label in zip(ids, labels, strict=True) if label]
+        assert decode([token for token, _ in told]) == "".join(f"{line}\n" for line in example.lines)
+        right = example.labels[-1] == 1 and len(example.lines) == len(example.numbers) - 1
+        assert told[-1] == (END, 1.0 if right else -1.0)
+
+
+def test_never_seen_is_what_no_text_ends_in() -> None:
+    rows = [multifurcation.row_of(exact((4, 25), 29, ["25+4=29"]))]
+    seen = {TOKENS[token] for token, never in enumerate(multifurcation.unseen(rows).tolist()) if not never}
+    assert seen == {"<unk>", "</s>", "25", "+", "4", "=", "29", "\n"}
+
+
+def test_only_what_came_and_what_never_comes_moves_and_the_reference_stays_zero(begun: Path) -> None:
+    model = loaded(begun)
+    assert len(model.blocks) == len(multifurcation.LAYERS)
+    example = exact((4, 25), 29, ["25+4=29"])
+    ids, rewards, never = next(multifurcation.batches([example], iter(()), 0.0, 1))
+    told = model(ids[:, :-1])
+    told.retain_grad()
+    fixed = torch.nn.Identity()
+    fixed.forward = lambda _: told
+    multifurcation.loss(fixed, ids, rewards, never).backward()
+    moved = told.grad[0] != 0
+    for place in range(multifurcation.ROW):
+        expected = set(torch.nonzero(never)[:, 0].tolist()) | {int(ids[0, place + 1])} if rewards[0, place + 1] else set()
+        assert set(torch.nonzero(moved[place])[:, 0].tolist()) == expected
+    optimisers = optimisers_of(model)
+    for _ in range(3):
+        multifurcation.loss(model, ids, rewards, never).backward()
+        for optimiser in optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = 0.01
+            optimiser.step()
+            optimiser.zero_grad()
+    assert not model.embedding.weight[UNKNOWN].any()
+    assert not model(ids)[..., UNKNOWN].any()
+
+
+@pytest.mark.parametrize(("quantised", "tolerance"), [(False, 5e-3), (True, 0.1)])
+def test_rewards_read_from_logprobs_are_those_of_torch(begun: Path, tmp_path: Path, quantised: bool, tolerance: float) -> None:
+    pytest.importorskip("xllamacpp")
+    model, file = loaded(begun), tmp_path / "rewards.gguf"
+    model.norm.weight.data.fill_(10.0)
+    save(model, begun, 0)
+    export(begun, file, "test", quantised=quantised, reference=True)
+    beginnings = ["make 59 from 5 6 13 25\n", "make 59 from 5 6 13 25\n25/5=5,5 6 13\n13*"]
+    for beginning, told in zip(beginnings, asyncio.run(told_by(file, beginnings)), strict=True):
+        expected = model(torch.tensor([[BEGIN, *encode(beginning)]]))[0, -1].tolist()
+        assert max(expected) - min(expected) > 2
+        # A byte may have the text of a word; the better one is named, and a trained model gives bytes next to nothing.
+        best = {word: max(expected[IDS[word]], expected[3 + ord(word)] if len(word) == 1 else -9) for word in DEFINED}
+        assert {word: told[word] for word in DEFINED} == pytest.approx(best, abs=tolerance)

@@ -1,0 +1,102 @@
+"""What the multifurcation reward model learns: a reward of every token that may come next, from those that did come.
+
+Qiu et al. 2025, "Saffron-1", arXiv:2506.06444. A decoder whose logits are rewards: M(s)[a] is the reward of the text s + a. It is
+supervised in part: (M(s_<j)[s_j] - R(s_<=j))^2 over the tokens s_j of written answers, and nothing is said of tokens that did
+not come. R is 1 where the text can still become a right answer and -1 where it can't, so that M learns an expectation and 0 is
+even odds. The reward of the unknown token is 0 by construction: its embedding is zero, and no loss ever moves it. Servers
+give log-probabilities, and those minus the unknown token's are the rewards.
+Differs from the official code: R is the exact solver's, not the logit of a guard model; all weights are trained, from some of the
+policy's layers, not low-rank ones and a bias; tokens that were never seen are pulled to a reward below all others, instead of
+masked in the search, because weights are all that a server takes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from train.tiny.labels import Example, walks
+from train.tiny.model import Model
+from train.tiny.token_labels import alive
+from train.tiny.training import Lesson, loaded, save
+from train.tiny.vocabulary import BEGIN, END, NEWLINE, TOKENS, UNKNOWN, encode
+
+REWARD, PENALTY = 1.0, -2.0
+"""Of a text that can become right (of one that can't: minus that), and of a token that was never seen."""
+WEIGHT_OF_UNSEEN = 0.1
+ROW, BATCH = 40, 72
+"""Tokens of a row, enough for four numbers, and rows of a step."""
+LAYERS = (0, 1, 2)
+"""Layers of the policy that the reward model begins with; with all six it would not fit into the package."""
+
+Row = tuple[list[int], list[float]]
+
+
+def lesson(name: str, rollouts: Callable[[], list[Example]], steps: int, *, share_of_walks: float) -> Lesson:
+    """Learn rewards of the tokens of rollouts, with a share of walks among them. rollouts: makes them, when training begins."""
+
+    def made(seed: int) -> Iterator[tuple[Tensor, ...]]:
+        return batches(rollouts(), walks(random.Random(seed), monte_carlo=False), share_of_walks, seed)
+
+    return Lesson(name, made, loss, 0.0, rate=2e-3, decay=0.8, steps=steps)
+
+
+def begun(policy: Path, target: Path) -> Path:
+    """Write what training begins with: some layers of the policy, small rewards, and an unknown token that is worth nothing."""
+    whole = loaded(policy)
+    model = Model(replace(whole.shape, layers=len(LAYERS)))
+    model.embedding, model.norm = whole.embedding, whole.norm
+    for place, layer in enumerate(LAYERS):
+        model.blocks[place] = whole.blocks[layer]
+    model.norm.weight.data *= 0.1  # the logits of a language model are far larger than rewards
+    model.embedding.weight.data[UNKNOWN] = 0.0
+    save(model, target, 0)
+    return target
+
+
+def row_of(example: Example) -> Row:
+    """ROW + 1 ids, and of each the reward of the text that ends in it; 0 where there is none (the prompt, and after the end)."""
+    ids = [BEGIN, *encode(example.text()), END]
+    prompt = ids.index(NEWLINE) + 1
+    labels = alive(example.numbers, example.target, ids[prompt:])
+    rewards = [0.0] * prompt + [REWARD if label else -REWARD for label in labels]
+    missing = ROW + 1 - len(ids)
+    return (ids + [END] * missing)[: ROW + 1], (rewards + [0.0] * missing)[: ROW + 1]
+
+
+def unseen(rows: list[Row]) -> Tensor:
+    """(vocabulary,) whether no text is known that ends in the token; the unknown token is no such token, but the measure."""
+    seen = {UNKNOWN, *(token for ids, rewards in rows for token, reward in zip(ids, rewards, strict=True) if reward)}
+    return torch.tensor([token not in seen for token in range(len(TOKENS))])
+
+
+def batches(rollouts: list[Example], made: Iterator[Example], share_of_walks: float, seed: int) -> Iterator[tuple[Tensor, ...]]:
+    """Ids and rewards, (BATCH, ROW + 1) each, and which tokens were never seen. Rollouts come in an order that changes."""
+    chance, known = random.Random(seed), [row_of(example) for example in rollouts]
+    never, order = unseen(known), list[Row]()
+    while True:
+        rows = []
+        while len(rows) < BATCH:
+            if chance.random() < share_of_walks:
+                rows.append(row_of(next(made)))
+                continue
+            if not order:
+                order = chance.sample(known, len(known))
+            rows.append(order.pop())
+        ids, rewards = zip(*rows, strict=True)
+        yield torch.tensor(ids), torch.tensor(rewards), never
+
+
+def loss(model: Model, ids: Tensor, rewards: Tensor, never: Tensor) -> Tensor:
+    """Mean squared error of the rewards of the tokens that came; and of the penalty of those that never do."""
+    told, rewards = model(ids[:, :-1]).float(), rewards[:, 1:]
+    known = rewards != 0
+    came = told.gather(-1, ids[:, 1:, None])[..., 0]
+    error = ((came - rewards).square() * known).sum() / known.sum()
+    strange = ((told - PENALTY).square() * never).sum(-1) / never.sum()
+    return error + WEIGHT_OF_UNSEEN * (strange * known).sum() / known.sum()
