@@ -5,8 +5,9 @@
 
 200 held-out Countdown problems that no tiny model was trained on; the policy `tiny` at temperature 1. Three verifiers: the one
 that was trained (`tiny-verifier`, read by `verdict`), the perfect one (`solver`), and the perfect one with every fifth score
-flipped. Tokens are all prompt and completion tokens that were sent and received, by generator and verifier, with nothing taken
-off for what a prefix cache saved: what a search pays for its steps is counted in full. Answers are graded by the exact checker.
+flipped; `saffron` has a trained one of its own, `tiny-rewards`. Tokens are all prompt and completion tokens that were sent and
+received, by generator and verifier, with nothing taken off for what a prefix cache saved: what a search pays for its steps is
+counted in full. Answers are graded by the exact checker.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ SEED, FLIPPED = 2026, 0.2
 NAMES = ("trained", "perfect", "noised")
 LADDER = (4, 16, 64)
 """Sizes of a search: with the beginnings that it sends again, one of 64 pays for more tokens than 128 whole answers."""
+WIDTHS = (1, *LADDER)
+"""Of SAFFRON, which knows one verifier only."""
 FLAT = (1, 2, 4, 8, 16, 32, 64, 128)
 RULES = {"best_of_n": Best, "best_of_n_steps": Best, "weighted_majority": Tally, "majority": Tally}
 """Flat strategies. `best_of_n_steps` looks at the product of the scores of all steps, the others at the whole answer's."""
@@ -80,6 +83,7 @@ def by_size(n: int) -> dict[str, dict[str, Any]]:
 
 def settings() -> Iterator[Setting]:
     """Small ones first, so that a part of it is already a picture."""
+    yield from (Setting("trained", "saffron", n, {"width": n}) for n in WIDTHS)
     for n in LADDER:
         for verifier in NAMES:
             for name, parameters in by_size(n).items():
@@ -96,8 +100,9 @@ async def measured(setting: Setting, problems: int) -> dict[str, Any]:
     """Correctness and tokens of each problem."""
     asked = countdown.problems(problems, SEED, split="held_out")
     began, busy = time.perf_counter(), time.process_time()
+    roles = {"prm": "tiny-verifier", **({"mrm": "tiny-rewards"} if setting.strategy == "saffron" else {})}
     async with Session(
-        "tiny", task="countdown", verifier=verifier_of(setting.verifier), roles={"prm": "tiny-verifier"}, oracle=True, seed=SEED,
+        "tiny", task="countdown", verifier=verifier_of(setting.verifier), roles=roles, oracle=True, seed=SEED,
         sampling={"temperature": 1.0, "max_tokens": 64},
     ) as session:  # fmt: skip
         results = await asyncio.gather(*[session.solve(problem, setting.strategy, **setting.parameters) for problem in asked])
@@ -194,7 +199,8 @@ async def sampled(problems: int) -> list[dict[str, Any]]:
     return found
 
 
-def measure(folder: Path, problems: int, verifiers: list[str]) -> None:
+def measure(folder: Path, problems: int, verifiers: list[str], strategies: list[str]) -> None:
+    """Measure what isn't there yet. strategies: these searches only; empty for all there is."""
     folder.mkdir(parents=True, exist_ok=True)
 
     def keep(found: dict[str, Any]) -> None:
@@ -206,11 +212,12 @@ def measure(folder: Path, problems: int, verifiers: list[str]) -> None:
     def path_of(name: str) -> Path:
         return folder / f"{name.replace('/', '-')}.json"
 
-    if "flat" in verifiers and not path_of(f"noised/best_of_n_steps/{FLAT[-1]}").exists():
+    if "flat" in verifiers and not strategies and not path_of(f"noised/best_of_n_steps/{FLAT[-1]}").exists():
         for found in asyncio.run(sampled(problems)):
             keep(found)
     for setting in settings():
-        if setting.verifier in verifiers and not path_of(setting.name).exists():
+        wanted = setting.verifier in verifiers and (not strategies or setting.strategy in strategies)
+        if wanted and not path_of(setting.name).exists():
             keep(asyncio.run(measured(setting, problems)))
 
 
@@ -222,9 +229,10 @@ def main() -> None:
     parser.add_argument(
         "--verifiers", default=",".join(("flat", *NAMES)), help="what to measure: flat is sampling without search"
     )
+    parser.add_argument("--strategies", default="", help="measure these searches only, and nothing flat")
     given = parser.parse_args()
     if given.what == "measure":
-        measure(given.folder, given.problems, given.verifiers.split(","))
+        measure(given.folder, given.problems, given.verifiers.split(","), [name for name in given.strategies.split(",") if name])
     else:
         from search_report import write
 
