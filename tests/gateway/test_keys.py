@@ -23,6 +23,7 @@ from outthink.cli.terminal import Output
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput, BudgetCut, JournalDamaged, JournalLocked
 from outthink.gateway.config import KeySettings, parse
+from outthink.gateway.guesses import MOST_ADDRESSES, Guesses
 from outthink.gateway.keys import KeyRing, bearer, hash_of, new_key
 from outthink.gateway.refusal import Refusal
 from outthink.gateway.spending import Spending, history
@@ -78,6 +79,49 @@ def test_who_needs_no_key_is_anyone_and_a_wrong_key_is_still_wrong() -> None:
         keys.caller({"authorization": "Bearer wrong"}, "")
     alone = KeyRing({}, Spending(None), keyless=True)
     assert alone.caller({"authorization": "Bearer whatever"}, "").operator  # nobody else can reach the port
+
+
+def test_whoever_guesses_is_told_to_wait_and_locks_nobody_out() -> None:
+    key, clock = new_key(), Clock(0.0)
+    guesses = Guesses(3, clock)
+    keys = KeyRing({"alice": KeySettings(hash=hash_of(key))}, Spending(None), guesses=guesses)
+
+    def status(sent: str = "Bearer wrong", address: str = "10.0.0.1") -> tuple[int, float | None]:
+        try:
+            keys.caller({"authorization": sent}, address)
+        except Refusal as refused:
+            return refused.status, refused.retry_after
+        return 200, None
+
+    assert [status()[0] for _ in range(5)] == [401, 401, 401, 429, 429]
+    assert status(f"Bearer {key}") == (200, None)  # whoever shares the address goes on
+    assert status("") == (401, None)  # no key is no guess
+    assert status(address="10.0.0.2")[0] == 401
+    code, wait = status()
+    assert (code, wait) == (429, pytest.approx(20))
+    clock.now += wait or 0
+    assert [status()[0], status()[0]] == [401, 429]
+    clock.now += 60
+    assert [status()[0] for _ in range(4)] == [401, 401, 401, 429]
+    # One customer has all addresses of a /64, and a mapped address is the plain one.
+    assert [status(address=f"2001:db8::{at:x}")[0] for at in range(5)] == [401, 401, 401, 429, 429]
+    assert status(address="2001:db8:0:1::1")[0] == 401
+    assert status(address="::ffff:10.0.0.1")[0] == 429
+
+
+@pytest.mark.parametrize("address", ["", "unix", "fe80::1%eth0", ":::", "1.2.3"])
+def test_any_address_may_guess(address: str) -> None:
+    guesses = Guesses(1, Clock(0.0))
+    assert [guesses.wrong(address).status for _ in range(2)] == [401, 429]
+
+
+def test_addresses_of_guessers_are_forgotten_before_they_fill_memory() -> None:
+    guesses = Guesses(1, Clock(0.0))
+    for at in range(MOST_ADDRESSES + 100):
+        guesses.wrong(f"10.{at >> 16}.{at >> 8 & 255}.{at & 255}")
+        guesses.wrong("192.168.0.1")  # who goes on guessing is remembered
+    assert len(guesses._paid_until) == MOST_ADDRESSES
+    assert guesses.wrong("192.168.0.1").status == 429
 
 
 def test_bearer() -> None:

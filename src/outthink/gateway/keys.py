@@ -19,6 +19,7 @@ from datetime import date
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput
 from outthink.gateway.config import KeySettings
+from outthink.gateway.guesses import Guesses
 from outthink.gateway.refusal import Refusal
 from outthink.gateway.seams import Caller
 from outthink.gateway.spending import Day, Spending
@@ -64,23 +65,33 @@ class KeyRing:
     """All keys of one configuration; a form of `seams.Keys`.
 
     keyless: whoever has no key is let in as `anyone`; a wrong key is refused all the same
+    guesses: counts wrong keys; None: nobody does
     """
 
-    def __init__(self, keys: Mapping[str, KeySettings], spending: Spending, *, keyless: bool = False) -> None:
-        self._spending, self._keyless = spending, keyless
+    def __init__(
+        self,
+        keys: Mapping[str, KeySettings],
+        spending: Spending,
+        *,
+        keyless: bool = False,
+        guesses: Guesses | None = None,
+    ) -> None:
+        self._spending, self._keyless, self._guesses = spending, keyless, guesses
         # Found by a part of the hash, which tells nothing of the key, and then compared in constant time.
         self._found: dict[str, list[tuple[str, KeySettings]]] = {}
         for name, settings in keys.items():
             self._found.setdefault(settings.hash[:PART], []).append((name, settings))
 
     def caller(self, headers: Mapping[str, str], address: str) -> Client:
-        """Whose key it is. Raises Refusal(401) for none, an unknown and an expired one, all in the same words."""
+        """Whose key it is. Raises Refusal: 401 for none, an unknown and an expired one, all in the same words; 429 after too many."""
         key = bearer(headers.get("authorization"))
         if key is None and self._keyless:
             return self._client("anyone", KeySettings(hash="", operator=not self._found))
         found = None if key is None else self._find(key)
         if found is None and self._keyless and not self._found:
             return self._client("anyone", KeySettings(hash="", operator=True))  # clients send a key whether one is needed or not
+        if found is None and key is not None and self._guesses is not None:
+            raise self._guesses.wrong(address)
         if found is None:
             raise Refusal(401, "give a valid API key: 'Authorization: Bearer ...'", code="invalid_api_key")
         return self._client(*found)

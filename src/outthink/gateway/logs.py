@@ -16,6 +16,7 @@ from logging.handlers import QueueHandler, QueueListener
 from typing import Any, TextIO
 
 from outthink.gateway.config import Logs as Settings
+from outthink.gateway.guesses import TOO_MANY
 from outthink.gateway.refusal import Refusal
 from outthink.gateway.seams import Asked, Ended
 from outthink.runtime.listening import Listener
@@ -138,8 +139,8 @@ class Logs:
             event("request", logging.INFO if ended.status < 500 else logging.ERROR, **line_of(asked, ended, waited))
 
     def refused(self, path: str, refusal: Refusal, request_id: str) -> None:
-        """The line of one that wasn't understood."""
-        if self._settings.requests:
+        """The line of one that wasn't understood; not of a guesser's, who could fill a disk with them."""
+        if self._settings.requests and refusal.code != TOO_MANY:
             what = {"request": request_id, "path": path, "status": refusal.status, "code": refusal.code}
             event("refused", logging.WARNING, **what, message=str(refusal))
 

@@ -38,6 +38,9 @@ class Limits:
     body_bytes: int = setting("largest request body; larger ones get 413", 16 << 20, least=1024)
     read_seconds: float = setting("how long a client may take to send its request", 30.0, least=0.1)
     nesting: int = setting("how deep JSON may nest in a request", 64, least=4, most=512)
+    wrong_keys_per_minute: float = setting(
+        "wrong keys that one address may try; then it gets 429, and a right key is let in all the same", 30.0, least=1
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def _routes(gateway: Gateway, watch: Watch, state: Callable[[], Mapping[str, Any
                 caller = gateway.keys.caller(request.headers, request.client.host if request.client else "")
                 return JSONResponse(await answer(request, caller), headers=page.HEADERS)
             except Refusal as refusal:
-                return JSONResponse(refusal.document(), refusal.status, page.HEADERS)
+                return JSONResponse(refusal.document(), refusal.status, {**refusal.headers(), **page.HEADERS})
 
         return Route(f"{AT}/data/{name}", answered)
 
