@@ -83,6 +83,22 @@ def test_selection_is_the_best_of_all_subsets(data: st.DataObject) -> None:
     every = itertools.chain.from_iterable(itertools.combinations(range(len(paths)), k) for k in range(1, len(paths) + 1))
     most = max(objective(subset, paths, shares, clusters, cost, coverage) for subset in every)
     assert objective(tuple(keep), paths, shares, clusters, cost, coverage) == pytest.approx(most, abs=1e-6)
+    rounded = kept(shares, [trace(path) for path in paths], clusters, cost, coverage, seconds=0.0)
+    value = objective(tuple(rounded), paths, shares, clusters, cost, coverage)
+    whole = objective(tuple(range(len(paths))), paths, shares, clusters, cost, coverage)
+    assert rounded == sorted(set(rounded))
+    assert whole - 1e-9 <= value <= most + 1e-6, "without time: no worse than keeping all"
+
+
+def test_without_time_the_choice_is_rounded_and_the_same_each_time() -> None:
+    """Many leaves that are worth the same, and clusters across the tree: what the solver takes longest for."""
+    paths = [f"{at % 7}{at % 11}{at % 5}{chr(97 + at % 26)}{chr(65 + at // 26)}" for at in range(120)]
+    given = [1 / 120] * 120, [trace(path) for path in paths], [at % 24 for at in range(120)], 1.5, 0.5
+    keep = kept(*given, seconds=1e-9)
+    assert keep == kept(*given, seconds=1e-6)
+    assert 1 <= len(keep) < 120
+    exact = objective(tuple(kept(*given, seconds=60.0)), paths, *given[0:1], *given[2:])
+    assert objective(tuple(keep), paths, *given[0:1], *given[2:]) >= exact - 0.3
 
 
 def test_groups_by_what_is_said() -> None:

@@ -48,6 +48,14 @@ def test_neither_word_is_no_score() -> None:
     assert found.confidence is None or found.answer is None or "scored none" in found.reason
 
 
+def test_a_search_without_any_score_says_what_to_change() -> None:
+    found, _ = run(Verdict(good="yes", bad="no"), width=4, branching=4)
+    assert found.answer is None
+    assert "gave no score to any of" in found.reason
+    assert "neither 'yes' nor 'no' was among the 20 likeliest first tokens of the role prm" in found.reason
+    assert "give the words that your model says as good= and bad=" in found.reason
+
+
 def test_wrong_settings() -> None:
     with pytest.raises(UnknownName):
         Verdict(form="letter")

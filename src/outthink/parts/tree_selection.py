@@ -1,6 +1,7 @@
 """Which leaves of a search tree to keep: an integer program that trades score against the size of the tree, and coverage.
 
-ETS, arXiv:2502.13575, eq. 4: it costs a key-value cache per node, which leaves with common ancestors share.
+ETS, arXiv:2502.13575, eq. 4: it costs a key-value cache per node, which leaves with common ancestors share. Solving it exactly
+takes milliseconds for most trees and may take minutes for some; those are rounded.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from outthink.core.errors import BadInput, InternalError, MissingExtra
 from outthink.parts.traces import Trace
 
 Vector = Sequence[float]
+
+SECONDS = 2.0
+"""For which the solver may look for the best choice."""
 
 
 def trigrams(texts: Sequence[str]) -> list[list[float]]:
@@ -33,13 +37,23 @@ def grouped(vectors: Sequence[Vector], distance: float) -> list[int]:
     return [int(each) - 1 for each in hierarchy.fcluster(hierarchy.linkage(table, "average", "cosine"), distance, "distance")]
 
 
-def kept(shares: Sequence[float], traces: Sequence[Trace], clusters: Sequence[int], cost: float, coverage: float) -> list[int]:
+def kept(
+    shares: Sequence[float],
+    traces: Sequence[Trace],
+    clusters: Sequence[int],
+    cost: float,
+    coverage: float,
+    seconds: float = SECONDS,
+) -> list[int]:
     """The leaves to keep, in order: argmax of  sum of shares - cost * nodes kept / all nodes + coverage * clusters kept / all.
 
     shares:   (N,) of the width, by leaf;  traces: (N,) the leaves; their shorter beginnings are the ancestors, root included
     clusters: (N,) the cluster of each leaf; nobody is asked where coverage is 0
+    seconds:  for which the solver may search. Where that isn't enough the choice is the best of the first 1, 2, ... N leaves in
+              the order in which the relaxed program (each kept by any part of it) wants them: what the time was used for changes
+              nothing about it
 
-    Raises BadInput, MissingExtra; InternalError where the solver finds nothing (one leaf is always a solution).
+    Raises BadInput, MissingExtra; InternalError where even that has no solution (one leaf always is one).
     """
     if not len(shares) == len(traces) == len(clusters) or not traces or cost < 0 or coverage < 0:
         raise BadInput("give as many shares, traces and clusters, and weights of 0 or more", where="tree selection")
@@ -66,15 +80,29 @@ def kept(shares: Sequence[float], traces: Sequence[Trace], clusters: Sequence[in
     needs[len(pairs) + sets, :leaves] = -1  # at least one leaf
     most = numpy.zeros(needs.shape[0])
     most[-1] = -1
-    found = optimize.milp(
-        -gain,
-        constraints=optimize.LinearConstraint(needs.tocsr(), -numpy.inf, most),
-        integrality=numpy.ones(len(gain)),
-        bounds=optimize.Bounds(0, 1),
-    )
-    if found.x is None:
-        raise InternalError(f"the solver found no leaf to keep: {found.message}")
-    return [leaf for leaf in range(leaves) if found.x[leaf] > 0.5]
+    program = {"constraints": optimize.LinearConstraint(needs.tocsr(), -numpy.inf, most), "bounds": optimize.Bounds(0, 1)}
+    found = optimize.milp(-gain, **program, integrality=numpy.ones(len(gain)), options={"time_limit": seconds})
+    if found.success:
+        return [leaf for leaf in range(leaves) if found.x[leaf] > 0.5]
+    relaxed = optimize.milp(-gain, **program)
+    if relaxed.x is None:
+        raise InternalError(f"the solver found no leaf to keep: {relaxed.message}")
+    wanted = sorted(range(leaves), key=lambda leaf: (-round(float(relaxed.x[leaf]), 6), -shares[leaf], leaf))
+    needed = [
+        {leaves + ancestors[text] for text in path} | {leaves + nodes + groups[each]}
+        for path, each in zip(paths, clusters, strict=True)
+    ]
+    return _best_beginning(wanted, needed, gain.tolist())
+
+
+def _best_beginning(wanted: Sequence[int], needed: Sequence[set[int]], gain: Sequence[float]) -> list[int]:
+    """The beginning of `wanted` whose leaves, with all that each brings along, gain most; in order."""
+    held, total, gains = set[int](), 0.0, list[float]()
+    for leaf in wanted:
+        total += gain[leaf] + sum(gain[each] for each in sorted(needed[leaf] - held))
+        held |= needed[leaf]
+        gains.append(total)
+    return sorted(wanted[: 1 + gains.index(max(gains))])
 
 
 def installed() -> None:

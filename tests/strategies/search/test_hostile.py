@@ -96,7 +96,11 @@ def test_no_verifier_breaks_a_search(strategy: str, saying: str) -> None:
     assert "Error" not in result.reason or result.reason.startswith("verifier says raised"), result.reason
     if saying in ("raises", "words"):
         assert (result.stop, result.answer) == (Stop.FAILED, None)
+    elif saying in ("nothing", "nan", "infinity"):
+        assert "verifier says gave no score to any of" in result.reason
+        assert "valid answer" not in result.reason, "answers there are"
     elif saying == "half":
+        assert "gave no score" not in result.reason
         assert result.answer in ("gold", "tin")
 
 

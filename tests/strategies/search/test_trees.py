@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from outthink.core.problem import Problem
-from outthink.core.selection import Result
+from outthink.core.selection import Result, Stop
+from outthink.parts import tree_selection
 from outthink.runtime.clock import run_virtually
 from outthink.session import Session
 from outthink.testing.simulated import SimulatedBackend
@@ -156,6 +157,23 @@ def test_cost_shrinks_the_tree() -> None:
         return sum(len({sample.whole for sample in run(tree, "ets", seed, width=12, **how).samples}) for seed in range(15))
 
     assert nodes(cost=2.0, coverage=0.0) < nodes(cost=0.0, coverage=0.0)
+
+
+def test_a_budget_in_seconds_bounds_the_solver_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, given = world(random_tree(random.Random(5), 3)), list[float]()
+    own = tree_selection.kept
+
+    def kept(*words: Any) -> list[int]:
+        given.append(words[-1])
+        return own(*words)
+
+    monkeypatch.setattr(tree_selection, "kept", kept)
+    assert run(tree, "ets", width=8).stop is Stop.FINISHED
+    assert set(given) == {tree_selection.SECONDS}
+    given.clear()
+    assert run(tree, "ets", width=8, budget="6 seconds").stop is Stop.FINISHED
+    assert all(0 < seconds <= 1.5 for seconds in given)
+    assert given == sorted(given, reverse=True)
 
 
 def test_lookahead_sees_what_a_step_leads_to() -> None:

@@ -4,10 +4,13 @@ Paper: "ETS: Efficient Tree Search for Inference-Time Scaling", arXiv:2502.13575
 `outthink.parts.tree_selection` at each depth.
 Differs from its code: the embedding is runs of three characters unless `embedder` says that a role of this name is bound (an
 async method `embed(texts)` that gives a vector per text; the paper's is a small model of mathematical similarity); cost 0 is
-exactly off; HiGHS solves the program instead of CBC.
+exactly off; HiGHS solves the program instead of CBC, for at most 2 seconds and a quarter of what is left of a budget in
+seconds; a choice that it can't prove best by then is a rounded one, so that a faster machine may choose otherwise.
 """
 
 from __future__ import annotations
+
+import math
 
 from outthink.core.capability import Needs
 from outthink.core.errors import BadInput
@@ -59,7 +62,8 @@ async def ets(
         if coverage and len(set(texts)) > 1:
             vectors = await run.invoke("embedder", "embed", texts=texts) if embedder else tree_selection.trigrams(texts)
             clusters = tree_selection.grouped(vectors, distance)
-        keep = tree_selection.kept(shares, alive, clusters, cost, coverage)
+        seconds = math.inf if run.left.seconds is None else max(0.0, run.left.seconds / 4)
+        keep = tree_selection.kept(shares, alive, clusters, cost, coverage, min(tree_selection.SECONDS, seconds))
         counts = rebase([scores[at] for at in keep], left, temperature)
         next_up = [alive[at] for at, count in zip(keep, counts, strict=True) for _ in range(count)]
     return chosen
