@@ -14,7 +14,7 @@ STAMP := $(VENV)/.installed
 EXTRAS := embedded,forked,math,evaluate,fast,serve,otel,dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-short pool pool-picture test test-model test-browser peers test-peers clients test-clients lint format check docs tiny bench clean
+.PHONY: help install demo demo-short pool pool-picture test test-model test-browser peers test-peers clients test-clients fuzz soak lint format check docs tiny bench clean
 
 help:  ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -67,12 +67,20 @@ test-peers: $(STAMP) peers  ## the tests that compare with them
 # Clients that people use, unmodified, against our gateway; they live beside the peers. The JavaScript one needs Node and npm.
 PEER_langchain := langchain-openai>=1,<2
 PEER_litellm := litellm>=1.70,<2 mcp>=1
+# Not a client but whoever means harm. What is fuzzed by coverage runs inside of the fuzzer, so the project is in there too.
+PEER_fuzz := -e .[serve] atheris>=3,<4 hypothesis>=6.120 pytest>=8.3 schemathesis>=4,<5
+FUZZ_SECONDS ?= 600
 JAVASCRIPT := $(PEERS)/openai_javascript/node_modules
 
 clients: $(PEERS)/langchain/.installed $(PEERS)/litellm/.installed $(JAVASCRIPT)  ## make the environments of clients that tests run
 
 test-clients: $(STAMP) clients  ## the tests that run those clients against the gateway
 	$(BIN)/python -m pytest -q -m clients
+
+fuzz: $(STAMP) $(PEERS)/fuzz/.installed  ## hunt for requests that break the gateway, FUZZ_SECONDS by bodies and again by its description
+	@mkdir -p build/fuzz
+	$(PEERS)/fuzz/bin/python tests/gateway/fuzz_bodies.py build/fuzz/corpus -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/
+	$(BIN)/python -m tests.gateway.fuzz_schema $(FUZZ_SECONDS)
 
 $(JAVASCRIPT):
 	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(@D) 'openai@^6'; \

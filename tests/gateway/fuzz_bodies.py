@@ -2,9 +2,9 @@
 
 python tests/gateway/fuzz_bodies.py CORPUS -max_total_time=600
 
-The first byte of an input chooses the path, the rest is the body; CORPUS is a folder. Bodies that are JSON are changed as trees, with
-the words that the gateway knows; now and then, and where they are none, as bytes. It ends at the first answer that is no answer
-(see `check` in `test_fuzz`), and leaves the input beside it; what it found so far is in `test_findings`.
+The first byte of an input chooses the path, the rest is the body; CORPUS is a folder. Bodies that are JSON are changed as trees,
+with the words that the gateway knows; now and then, and where they are none, as bytes. It ends at the first answer that is no
+answer (see `check` in `test_fuzz`), and leaves the input beside it; what it found so far is in `test_findings`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,12 @@ SEEDS: list[dict[str, Any]] = [
         "input": [{"type": "function_call_output", "call_id": "a", "output": "x"}],
         "text": {"format": {"type": "text"}},
     },
-    {"model": "bon-toy", "messages": [CHAT], "tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "required"},
+    {
+        "model": "bon-toy",
+        "messages": [CHAT],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+        "tool_choice": "required",
+    },
     {"model": "toy", "prompt": "p0 what?", "stream": True, "outthink": {"strategy": "adaptive_consistency", "task": "math"}},
     {"model": "toy", "input": "p0 what?", "stream": True, "instructions": "x", "outthink": {"strategy": "self_refine", "n": 2}},
 ]
@@ -46,9 +51,9 @@ PLACES = [*PATHS, "/v1/majority:2/chat/completions", "/v1/offline_bon/perplexity
 ROLES = ["system", "developer", "user", "assistant", "tool", "function"]
 PARTS = ["text", "image_url", "input_text", "input_image", "input_file", "output_text", "refusal", "message", "function_call"]
 NAMES = [
-    *FIELDS, "model", "messages", "prompt", "input", "outthink", "strategy", "parameters", "verifier", "task", "progress", "record",
-    "role", "content", "type", "name", "arguments", "call_id", "tool_calls", "function", "image_url", "output", "format", "schema",
-    "json_schema", "effort", "include_usage", "id", "index", "quorum", "temperature",
+    *FIELDS, "model", "messages", "prompt", "input", "outthink", "strategy", "parameters", "verifier", "task", "progress",
+    "record", "role", "content", "type", "name", "arguments", "call_id", "tool_calls", "function", "image_url", "output",
+    "format", "schema", "json_schema", "effort", "include_usage", "id", "index", "quorum", "temperature",
 ]  # fmt: skip
 WORDS = [
     *known.strategies(), *known.verifiers(), *names(), *aliases._OPTILLM, *aliases._THINKBOOSTER, *ROLES, *PARTS, "json_object",

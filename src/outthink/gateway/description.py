@@ -8,17 +8,20 @@ from __future__ import annotations
 from importlib.metadata import version
 from typing import Any
 
+from outthink.gateway.choice import MOST_SAMPLES
 from outthink.gateway.choosing import PROGRESS
+from outthink.gateway.messages import AUTHORS, MOST
 
 _TEXT, _NUMBER, _TRUTH, _TABLE = {"type": "string"}, {"type": "number"}, {"type": "boolean"}, {"type": "object"}
 _WHOLE, _LIST = {"type": "integer", "minimum": 1}, {"type": "array", "items": {"type": "object"}}
+_PARTS = {"type": "array", "minItems": 1, "items": {"type": "object", "required": ["type"], "properties": {"type": _TEXT}}}
 _STOP = {"anyOf": [_TEXT, {"type": "array", "items": _TEXT, "maxItems": 64}]}
 _OUTTHINK = {
     "type": "object",
     "additionalProperties": False,
     "properties": {
         "strategy": {**_TEXT, "examples": ["majority:16"]},
-        "n": _WHOLE,
+        "n": {**_WHOLE, "maximum": MOST_SAMPLES},
         "budget": {**_TEXT, "examples": ["20k tokens, 30s"]},
         "parameters": _TABLE,
         "task": _TEXT,
@@ -37,8 +40,16 @@ _COMMON = {
 _SAMPLED = {"n": {**_WHOLE, "maximum": 128}, "max_tokens": _WHOLE, "stop": _STOP, "seed": {"type": "integer"}}
 _MESSAGE = {
     "type": "object",
-    "required": ["role"],
-    "properties": {"role": _TEXT, "content": {"anyOf": [_TEXT, _LIST, {"type": "null"}]}},
+    "anyOf": [
+        {
+            "required": ["role"],
+            "properties": {"role": {"const": "assistant"}, "content": {"anyOf": [_TEXT, _PARTS, {"type": "null"}]}},
+        },
+        {
+            "required": ["role", "content"],
+            "properties": {"role": {"enum": sorted(AUTHORS - {"assistant"})}, "content": {"anyOf": [_TEXT, _PARTS]}},
+        },
+    ],
 }
 _BODIES: dict[str, tuple[str, list[str], dict[str, Any]]] = {
     "/chat/completions": (
@@ -47,7 +58,7 @@ _BODIES: dict[str, tuple[str, list[str], dict[str, Any]]] = {
         {
             **_COMMON,
             **_SAMPLED,
-            "messages": {"type": "array", "items": _MESSAGE, "minItems": 1},
+            "messages": {"type": "array", "items": _MESSAGE, "minItems": 1, "maxItems": MOST},
             "stream_options": _TABLE,
             "tools": _LIST,
             "response_format": _TABLE,
@@ -122,7 +133,7 @@ def _got(summary: str) -> dict[str, Any]:
 
 def _posted(summary: str, required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
     answer = _json("The answer", _TABLE)
-    answer["content"]["text/event-stream"] = {"schema": _TEXT}
+    answer["content"]["text/event-stream"] = {}
     body = {"type": "object", "required": required, "properties": properties}
     return {
         "summary": summary,

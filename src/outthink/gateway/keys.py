@@ -83,7 +83,7 @@ class KeyRing:
             self._found.setdefault(settings.hash[:PART], []).append((name, settings))
 
     def caller(self, headers: Mapping[str, str], address: str) -> Client:
-        """Whose key it is. Raises Refusal: 401 for none, an unknown and an expired one, all in the same words; 429 after too many."""
+        """Whose key it is. Raises Refusal: 401 for none, an unknown and an expired one, in the same words; 429 after too many."""
         key = bearer(headers.get("authorization"))
         if key is None and self._keyless:
             return self._client("anyone", KeySettings(hash="", operator=not self._found))

@@ -14,7 +14,7 @@ from outthink.core.problem import Problem
 from outthink.core.prompt import Author, Message, Prompt
 from outthink.gateway.refusal import Refusal
 
-_AUTHORS = frozenset({*get_args(Author), "function"})
+AUTHORS = frozenset({*get_args(Author), "function"})
 MOST = 10_000
 
 
@@ -35,8 +35,8 @@ def _message(message: object, at: int) -> Message:
     if not isinstance(message, dict):
         raise _refusal(f"messages[{at}]", "an object with role and content")
     role = message.get("role")
-    if not isinstance(role, str) or role not in _AUTHORS:
-        raise _refusal(f"messages[{at}].role", "one of: " + ", ".join(sorted(_AUTHORS)))
+    if not isinstance(role, str) or role not in AUTHORS:
+        raise _refusal(f"messages[{at}].role", "one of: " + ", ".join(sorted(AUTHORS)))
     content = message.get("content")
     if isinstance(content, str) and len(message) == 2 and role in ("system", "user", "assistant"):
         return Message(cast(Author, role), content)

@@ -149,7 +149,7 @@ class OpenAIBackend:
             left = await self.wire.stream(path, body, request.timeout, take)
             if not (left or reader.ended):
                 raise Unreadable("the stream ended in the middle")
-            if not reader.seen:
+            if not (reader.seen or reader.exact):  # what it cost is told all the same where the server says so
                 raise Unreadable("the stream held no choices")
         except (Lost, Unreadable, ErrorEvent) as error:
             raise self._broken(error, reader) from None

@@ -86,11 +86,13 @@ def choices_of(answer: dict[str, Any], count: int) -> list[tuple[int, dict[str, 
 
 
 def completion_of(answer: dict[str, Any], request: Request, chat: bool, vocabulary: int = 0, echo: str = "") -> Completion:
-    """A whole reply; texts that begin with `echo` lose it. Raises Unreadable for one without choices."""
+    """A whole reply; texts that begin with `echo` lose it. One without choices has no pieces, and a price where the server tells
+    it; without one it raises Unreadable.
+    """
     choices = choices_of(answer, len(request.seeds))
-    if not choices:
-        raise Unreadable("the reply holds no choices")
     prompt, completion, cached, reasoning = counts_of(answer)
+    if not choices and completion is None:
+        raise Unreadable("the reply holds no choices")
     only = len(request.seeds) == 1
     pieces = tuple(_piece(choice, request, chat, completion if only else None, vocabulary, echo) for _, choice in choices)
     if completion is not None:  # a server that reports fewer tokens than it shows is not believed

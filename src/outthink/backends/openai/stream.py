@@ -92,7 +92,7 @@ class StreamReader:
         text: str | None = "".join(self._texts)
         need = self._request.logprobs
         hidden = "".join(self._hidden)
-        if not self._said_text and not hidden and self.tokens > 1:
+        if not self.seen or (not self._said_text and not hidden and self.tokens > 1):
             text = None
         if self._calls:
             self._kept["tool_calls"] = [self._calls[at] for at in sorted(self._calls)]

@@ -106,8 +106,15 @@ def _of(problem: Problem, calibration: Calibration | Mapping[str, Calibration] |
     if isinstance(calibration, Mapping):
         if problem.id not in calibration:
             raise BadInput(f"holds no scores of problem {problem.id!r}", where="calibration of atts")
-        return calibration[problem.id]
+        calibration = calibration[problem.id]
+    turns = [] if calibration is None else calibration
+    if not _listed(turns) or not all(_listed(turn) and all(isinstance(each, (int, float)) for each in turn) for turn in turns):
+        raise BadInput("must be lists of scores, one list for each turn, or such lists by problem", where="calibration of atts")
     return calibration
+
+
+def _listed(value: object) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, str)
 
 
 def _rounds(run: Run, n: int | None) -> Iterable[int]:
