@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,8 @@ from outthink.core.prompt import Prompt
 from outthink.core.selection import Result
 from outthink.gateway.config import Records
 from outthink.gateway.messages import problem_of
-from outthink.gateway.records import Recorder, header_of, safe
+from outthink.gateway.recall import header_of
+from outthink.gateway.records import Recorder, safe
 from outthink.gateway.retention import sweep
 from outthink.gateway.seams import Asked
 from outthink.report.run_view.reading import read, setting
@@ -160,7 +162,7 @@ def test_no_id_leaves_the_folder(request_id: str) -> None:
 async def test_a_disk_that_is_gone_or_slow_drops_records_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, dropped = tmp_path / "records", []
     recorder = Recorder(Records(folder=folder), dropped=dropped.append)
-    folder.rmdir()
+    shutil.rmtree(folder)
     folder.write_text("no folder")
     request = mailing()
     async with recorder.journal(request) as journal:

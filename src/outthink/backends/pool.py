@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -116,7 +117,8 @@ class PoolBackend:
         """The samples whose turn it is among those of this prompt, prefix, temperature and stop strings."""
         groups = self._groups(who.problem)
         prefix, temperature = request.prompt.prefix, round(request.sampling.temperature, 6)
-        keys = product((None, request.prompt.digest()), (prefix,), (None, temperature))
+        temperatures = (None, temperature) if "temperature" not in _open(request.prompt.extra) else {key[2] for key in groups}
+        keys = product((None, request.prompt.digest()), (prefix,), temperatures)
         fitting = [key for key in keys if key in groups]
         if not fitting:
             raise PoolMiss(f"{self.name} {_lacking(groups, request, who)}")
@@ -165,7 +167,8 @@ class PoolBackend:
         """Refuse what differs from the recorded request."""
         assert request.identity is not None
         where = f"{self.name}, problem {request.identity.problem!r}"
-        asked = request.sampling.fields()
+        left_open = _open(request.prompt.extra)
+        asked = {name: value for name, value in request.sampling.fields().items() if name not in left_open}
         for name, value in sample.sampling.items():
             if name in asked and name != "max_tokens" and not _same(value, asked[name]):
                 raise PoolMiss(f"{where}: recorded with {name}={value!r} and asked with {name}={asked[name]!r}")
@@ -175,10 +178,16 @@ class PoolBackend:
                 f"{where}: log-probabilities were recorded as summaries, not the arrays that are needed (--arrays records them)"
             )
         most = sample.sampling.get("max_tokens")
-        if sample.finish is Finish.LENGTH and most is not None and request.sampling.max_tokens > most:
+        if sample.finish is Finish.LENGTH and most is not None and asked.get("max_tokens", 0) > most:
             raise PoolMiss(
                 f"{where}: sample {sample.index} was cut at max_tokens={most} and {request.sampling.max_tokens} were asked for"
             )
+
+
+@functools.lru_cache(maxsize=64)
+def _open(extra: str) -> frozenset[str]:
+    """Settings that a prompt leaves as they were recorded; see `Prompt.extra`."""
+    return frozenset(name for name, value in json.loads(extra or "{}").items() if value is None)
 
 
 def _lacking(groups: Mapping[_Group, object], request: Request, who: Identity) -> str:

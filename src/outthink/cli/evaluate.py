@@ -127,7 +127,8 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
     pool = Pool.read(given["pool"])
     if given["model"] is not None:
         pool = pool.of(given["model"])
-    settings["task"] = RecordedTask(pool, task_of(pool, None if given["task"] == DEFAULT_TASK else given["task"]))
+    task = task_of(pool, None if given["task"] == DEFAULT_TASK else given["task"])
+    settings["task"] = RecordedTask(pool, task, own_settings=not settings["sampling"])
     settings["verifier"] = given["verifier"] or RecordedScores()
     backend = pool.backend(seed=given["seed"], sleep=True, prices=settings.pop("prices", None))
     return {"problems": pool.problems[: given["limit"]], "model": backend, **settings}

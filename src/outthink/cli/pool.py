@@ -5,9 +5,10 @@ Fitting to them is `calibrate`'s.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +16,10 @@ from outthink.cli.calibrate import calibrate
 from outthink.cli.options import as_json, pairs
 from outthink.cli.terminal import Output, note
 from outthink.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from outthink.core.problem import Problem
+    from outthink.core.task import Task
 
 _POOL = click.Path(dir_okay=False)
 
@@ -129,11 +134,11 @@ def filter_(output: Output, /, pool: str, to: str, **given: Any) -> None:
 
 
 @pool.command("import")
-@click.argument("source", type=_POOL)
+@click.argument("source", type=click.Path())
 @click.option("--to", required=True, type=_POOL, help="The pool to write.")
 @click.option(
     "--format",
-    type=click.Choice(["jsonl", "lm-eval", "inspect", "crucible", "journal"]),
+    type=click.Choice(["jsonl", "lm-eval", "inspect", "crucible", "journal", "records"]),
     help="Default: what the file looks like.",
 )
 @click.option("--column", multiple=True, metavar="OURS=THEIRS", help="What a column is called in the file: text=output.text.")
@@ -151,7 +156,7 @@ def import_(output: Output, /, source: str, to: str, **given: Any) -> None:
     """Make a pool of samples that somebody recorded.
 
     SOURCE is a .jsonl, .csv or .parquet table, a sample log of lm-evaluation-harness, a log of inspect_ai (.json or .eval), a
-    recording of crucible, or a journal of ours.
+    recording of crucible, a journal of ours, or a gateway's record of a request or its folder of records.
     """
     from outthink import tasks
     from outthink.api import run_anywhere
@@ -167,6 +172,9 @@ def import_(output: Output, /, source: str, to: str, **given: Any) -> None:
         asked = [replace(problem, id=pattern.replace("{}", str(at))) for at, problem in enumerate(asked)]
     metadata = {name: given[name] for name in ("provenance", "licence") if given[name] is not None}
     kind, left_out = given["format"], 0
+    if kind == "records" or (kind in (None, "journal") and _has_records(source)):
+        _import_records(output, source, to, task, asked, metadata)
+        return
     if kind == "journal" or (kind is None and Path(source).suffix == ".db"):
         if task is None or not asked:
             raise BadInput("a journal holds neither; give its --task and its --problems", where="pool import")
@@ -181,6 +189,29 @@ def import_(output: Output, /, source: str, to: str, **given: Any) -> None:
     if not output.as_json:
         other = f"; {left_out} that answered no problem's own prompt were left out" if left_out else ""
         note(f"{to}: {written} samples from {source} ({'a table' if kind == 'jsonl' else kind}){other}")
+
+
+def _has_records(source: str) -> bool:
+    from outthink.gateway.recall import is_record
+
+    return Path(source).is_dir() or (Path(source).suffix == ".db" and is_record(source))
+
+
+def _import_records(
+    output: Output, source: str, to: str, task: Task | None, asked: Sequence[Problem], metadata: Mapping[str, str]
+) -> None:
+    from outthink.api import run_anywhere
+    from outthink.gateway.exporting import export_records
+
+    made = run_anywhere(export_records(source, to, task=task, problems=asked, metadata=metadata))
+    counts = {"records": made.records, "samples": made.written, "left_out": made.left_out, "skipped": made.skipped}
+    output.show({"pool": to, "format": "records", **counts}, "")
+    if not output.as_json:
+        note(f"{to}: {made.written} samples of {made.records} requests from {source}")
+        if made.left_out:
+            note(f"{made.left_out} samples were left out: they were no whole answers to the request itself")
+        for why, number in made.skipped.items():
+            note(f"{number} records were left out: {why}")
 
 
 @pool.command()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import click
@@ -13,6 +15,9 @@ import click
 from outthink.cli.options import as_json
 from outthink.cli.terminal import Output, note
 from outthink.core.errors import BadInput, OutthinkError, UnknownName
+
+if TYPE_CHECKING:
+    from outthink.core.strategy import Strategy
 
 _HERE = re.compile(r"^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$")
 
@@ -27,7 +32,8 @@ _HERE = re.compile(r"^(127\.0\.0\.1|localhost|\[::1\])(:\d+)?$")
 def view(output: Output, journal: str, name: str | None, html: str | None, port: int) -> int:
     """Show what a run did and why it answered so.
 
-    JOURNAL is what `solve`, `eval` or `record` wrote with --journal; a run that is under way can be looked at too.
+    JOURNAL is what `solve`, `eval` or `record` wrote with --journal, or a gateway's record of a request; a run that is under way
+    can be looked at too.
     """
     path = Path(journal).expanduser()
     if html is not None:
@@ -51,11 +57,22 @@ def write(journal: Path, target: Path, name: str | None = None) -> None:
     """Write a journal's page as one file. Raises BadInput, UnknownName, JournalDamaged."""
     from outthink.report.page import document, standalone
 
-    text = standalone(document(journal, name))
+    text = standalone(document(journal, name, known(journal)))
     try:
         target.write_text(text, encoding="utf-8")
     except OSError as error:
         raise BadInput(f"can't be written: {error.strerror}", where=f"page {target}") from None
+
+
+def known(journal: Path) -> Mapping[str, Strategy]:
+    """Strategies that the catalogue hasn't: a gateway's own. Raises BadInput, JournalDamaged."""
+    from outthink.runtime.recorded import read_header
+
+    if read_header(journal).get("kind") != "gateway":
+        return {}
+    from outthink.gateway.runs import each
+
+    return {each.name: each}
 
 
 class PageServer(ThreadingHTTPServer):
@@ -67,9 +84,9 @@ class PageServer(ThreadingHTTPServer):
         from outthink.report import page
 
         page.home(journal)  # what can't be read is said now
+        self.journal, self.name, self.known = journal, name, known(journal)
         if name is not None:
-            page.run(journal, name)
-        self.journal, self.name = journal, name
+            page.run(journal, name, self.known)
         try:
             super().__init__(("127.0.0.1", port), _Handler)
         except OSError as error:
@@ -107,11 +124,11 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             match what:
                 case "home" if name is not None:
-                    found = page.document(journal, name)["home"]
+                    found = page.document(journal, name, self.server.known)["home"]
                 case "home":
                     found = page.home(journal)
                 case "run":
-                    found = page.run(journal, name or asked.get("run"))
+                    found = page.run(journal, name or asked.get("run"), self.server.known)
                 case "sample":
                     found = page.sample(journal, name or asked.get("run"), asked.get("sample", ""))
                 case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Literal
@@ -68,6 +69,14 @@ class Prompt:
     def raw(cls, text: str, *, prefix: str = "") -> Prompt:
         """Raw text that the model completes; no chat template is applied."""
         return cls(text=text, prefix=prefix)
+
+    @classmethod
+    def of_fields(cls, fields: Sequence[Any]) -> Prompt:
+        """The prompt whose `fields` these are. Raises ValueError or TypeError where they are no prompt's."""
+        kind, said, prefix, *extra = fields
+        if kind == "raw":
+            return cls(text=said, prefix=prefix, extra=extra[0] if extra else "")
+        return cls(tuple(Message(*turn) for turn in said), prefix=prefix, extra=extra[0] if extra else "")
 
     def then(self, *turns: Message) -> Prompt:
         """The chat with more turns after it; an open prefix is closed into an assistant turn first."""

@@ -27,6 +27,8 @@ def facts(frame: pl.DataFrame, metadata: Mapping[str, str]) -> dict[str, Any]:
     completion_tokens: None where they were not recorded
     samples_each: least and most samples of one problem by one model
     conflicts:    answers that are graded right in one sample and wrong in another
+    agreement:    share of a problem's answers that are of its largest class, on average of the problems with several answers;
+                  None where there are none
     """
     samples = frame.lazy()
     each = samples.group_by("problem_id", "model").len()
@@ -35,7 +37,10 @@ def facts(frame: pl.DataFrame, metadata: Mapping[str, str]) -> dict[str, Any]:
     right, wrong = (
         graded.filter(pl.col("correct") == grade).select("problem_id", "model", "answer").unique() for grade in (True, False)
     )
-    numbers, groups, both = pl.collect_all(
+    classes = samples.filter(pl.col("answer_class").is_not_null()).group_by("problem_id", "model", "answer_class").len()
+    counted = pl.col("len").sum()
+    shares = classes.group_by("problem_id", "model").agg(counted, (pl.col("len").max() / counted).alias("share"))
+    numbers, groups, both, agreed = pl.collect_all(
         [
             samples.select(
                 pl.col("failed").count(), pl.col("answer_class").count().alias("valid"),
@@ -45,6 +50,7 @@ def facts(frame: pl.DataFrame, metadata: Mapping[str, str]) -> dict[str, Any]:
             ),
             each,
             right.join(wrong, on=["problem_id", "model", "answer"], how="semi").select(pl.len()),
+            shares.filter(pl.col("len") > 1).select(pl.col("share").mean()),
         ]
     )  # fmt: skip
     found = numbers.row(0, named=True)
@@ -58,6 +64,7 @@ def facts(frame: pl.DataFrame, metadata: Mapping[str, str]) -> dict[str, Any]:
         "graded": found["graded"],
         "right": found["right"],
         "conflicts": both.item(),
+        "agreement": agreed.item(),
         "completion_tokens": found["completion_tokens"] if found["counted"] else None,
         "columns": [name for name in frame.columns if frame[name].null_count() < frame.height],
         "metadata": dict(sorted(metadata.items())),
@@ -81,6 +88,7 @@ def described(name: str, found: Mapping[str, Any]) -> str:
         f"models: {', '.join(found['models'])}",
         f"failed: {found['failed']}; without an answer: {found['without_answer']}",
         f"graded: {graded}" + (f", right: {right} ({right / graded:.3f})" if graded else ""),
+        f"answers of a problem that agree: {'not known' if found['agreement'] is None else format(found['agreement'], '.3f')}",
         f"answers that are graded both right and wrong: {found['conflicts']}",
         f"completion tokens: {'not recorded' if found['completion_tokens'] is None else found['completion_tokens']}",
         f"recorded columns: {', '.join(found['columns'])}",

@@ -8,19 +8,20 @@ and is left out.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from outthink.backends.openai.decode import logprobs_of
 from outthink.core.errors import BadInput
 from outthink.core.key import Key
 from outthink.core.operation import EventKind
 from outthink.core.problem import Problem
 from outthink.core.sample import Finish
 from outthink.core.task import Task
-from outthink.evaluation.pool import ALTERNATIVES, VERIFIER, VOCABULARY, WINDOW
+from outthink.evaluation.pool import ALTERNATIVES, VOCABULARY, WINDOW
 from outthink.evaluation.schema import SUMMARY
 from outthink.evaluation.write import PoolWriter
 from outthink.runtime.recorded import read_header, read_operations, read_outcomes, read_rows
@@ -39,13 +40,16 @@ class Exported:
 
 
 @dataclass(slots=True)
-class _Asked:
+class Asked:
     """What is known of one problem's samples so far.
 
+    task:   tells and grades its answers
+    prompt: the digest of what was asked
     scores: of what was said, by (prefix, text): a text that came twice is scored once
     """
 
     problem: Problem
+    task: Task
     prompt: str
     scores: dict[tuple[str, str], float] = field(default_factory=dict)
     classes: list[str] = field(default_factory=list)
@@ -65,35 +69,47 @@ async def export(
     header = read_header(journal)
     if header.get("task") != task.name:
         raise BadInput(f"was made with task {header.get('task')!r}, not {task.name!r}", where=f"journal {journal}")
-    asked = {problem.id: _Asked(problem, task.prompt(problem.without_gold()).digest()) for problem in problems}
-    found, operations, partials = Exported(), _Operations(journal), _partials(journal)
-    _keep_scores(journal, asked)
+    asked = {problem.id: Asked(problem, task, task.prompt(problem.without_gold()).digest()) for problem in problems}
+    found = Exported()
     stated = {"provenance": f"recorded with {header['model']}", "task": task.name, **(metadata or {})}
-    if scored := header.get("verifiers", {}).get("verifier"):
-        stated[VERIFIER] = scored
     with PoolWriter(pool, stated) as writer:
-        rows = _with_prompts(read_rows(journal))
-        while batch := list(islice(rows, AT_ONCE)):
-            chosen = []
-            for run, row in batch:
-                its = _its(run, asked, journal)
-                sampling = operations.settings(row, its.prompt)
-                # A sample that was left is no whole one, and would be drawn as if it were.
-                if sampling is None or row.finish == Finish.CANCELLED:
-                    found.left_out += 1
-                    continue
-                chosen.append((its, run, row, sampling))
-                writer.metadata.update(operations.behind_summaries(row))
-            for line in await _lines(task, chosen, partials):
-                writer.add({"model": header["model"], **line})
+        async for line in lines(journal, asked, found, writer.metadata):
+            writer.add({"model": header["model"], **line})
     found.written = writer.written
     return found
 
 
-_Chosen = tuple[_Asked, str, Row, dict[str, Any]]
+async def lines(
+    journal: str | Path, asked: Mapping[str, Asked], found: Exported, metadata: MutableMapping[str, str]
+) -> AsyncIterator[dict[str, Any]]:
+    """Pool rows of a journal's samples, all but who answered.
+
+    asked:    by problem, or by run where a run is named by something else
+    found:    counts what is left out
+    metadata: gets what a pool says of its summaries
+    """
+    operations, partials = _Operations(journal), _partials(journal)
+    _keep_scores(journal, asked)
+    rows = _with_prompts(read_rows(journal))
+    while batch := list(islice(rows, AT_ONCE)):
+        chosen = []
+        for run, row in batch:
+            its = _its(run, asked, journal)
+            sampling = operations.settings(row, its.prompt)
+            # A sample that was left is no whole one, and would be drawn as if it were.
+            if sampling is None or row.finish == Finish.CANCELLED:
+                found.left_out += 1
+                continue
+            chosen.append((its, run, row, sampling))
+            metadata.update(operations.behind_summaries(row))
+        for line in await _lines(chosen, partials):
+            yield line
 
 
-async def _lines(task: Task, chosen: list[_Chosen], partials: Mapping[str, list[tuple[int, int]]]) -> list[dict[str, Any]]:
+_Chosen = tuple[Asked, str, Row, dict[str, Any]]
+
+
+async def _lines(chosen: list[_Chosen], partials: Mapping[str, list[tuple[int, int]]]) -> list[dict[str, Any]]:
     """Pool rows of these samples, with answers and grades."""
     groups: dict[str, list[_Chosen]] = {}
     for each in chosen:
@@ -101,12 +117,12 @@ async def _lines(task: Task, chosen: list[_Chosen], partials: Mapping[str, list[
     made = []
     for group in groups.values():
         its, rows = group[0][0], [row for _, _, row, _ in group]
-        answers = await task.answers(its.problem, [row.prefix + row.text for row in rows], its.classes)
+        answers = await its.task.answers(its.problem, [row.prefix + row.text for row in rows], its.classes)
         met = [answer.answer_class for answer in answers if answer.answer_class is not None]
-        its.classes = list(dict.fromkeys([*its.classes, *met]))
+        its.classes += dict.fromkeys(name for name in met if name not in its.classes)
         grades: list[bool | None] = [None] * len(rows)
         if its.problem.gold is not None:
-            grades = [*await task.grade(its.problem, [answer.text if answer.valid else None for answer in answers])]
+            grades = [*await its.task.grade(its.problem, [answer.text if answer.valid else None for answer in answers])]
         for (_, run, row, sampling), answer, right in zip(group, answers, grades, strict=True):
             line = _line(its, run, row) | {"temperature": sampling["temperature"], "sampling": json.dumps(sampling)}
             if row.state == "ok":
@@ -121,7 +137,7 @@ async def _lines(task: Task, chosen: list[_Chosen], partials: Mapping[str, list[
     return made
 
 
-def _line(its: _Asked, run: str, row: Row) -> dict[str, Any]:
+def _line(its: Asked, run: str, row: Row) -> dict[str, Any]:
     # Operations on one problem follow each other in numbers, whatever the order in which their samples arrived.
     number = its.operations.setdefault((run, row.path, row.seq), len(its.operations))
     used = row.usage
@@ -139,7 +155,10 @@ def _line(its: _Asked, run: str, row: Row) -> dict[str, Any]:
 
 
 def _arrays(row: Row) -> dict[str, Any]:
+    """Log-probabilities of each token: those that were kept, or else those that a gateway's client asked for, as they came."""
     kept = row.logprobs
+    if kept is None and (kept := logprobs_of(row.meta.get("logprobs"), 0)) is not None:
+        return {"token_logprobs": kept.chosen.tolist(), **kept.summary()}
     return {} if kept is None else {"token_logprobs": kept.chosen.tolist(), "top_logprobs": kept.top.tolist() if kept.k else None}
 
 
@@ -207,7 +226,7 @@ class _Operations:
         return self._known.get(digest)
 
 
-def _keep_scores(journal: str | Path, asked: Mapping[str, _Asked]) -> None:
+def _keep_scores(journal: str | Path, asked: Mapping[str, Asked]) -> None:
     """Find what the verifier said of each text."""
     scores: dict[str, float] = {}
     for _, _, _, value in read_outcomes(journal, "score"):
@@ -220,7 +239,7 @@ def _keep_scores(journal: str | Path, asked: Mapping[str, _Asked]) -> None:
             _its(run, asked, journal).scores.setdefault((row.prefix, row.text), score)
 
 
-def _its(run: str, asked: Mapping[str, _Asked], journal: str | Path) -> _Asked:
+def _its(run: str, asked: Mapping[str, Asked], journal: str | Path) -> Asked:
     found = asked.get(_problem_of(run, asked))
     if found is None:
         raise BadInput(f"holds run {run!r}, whose problem isn't among those given", where=f"journal {journal}")

@@ -74,7 +74,8 @@ def problem_samples(pool: Pool, *, weights: str | None = None, scores: str | Non
     pool.one_model()
     where = f"pool {pool.name}"
     if pool.frame.filter(pl.col("failed").is_null())["correct"].null_count():
-        raise BadInput("holds samples that are not graded", where=where)
+        how = "bring their golds along when it is made (--problems), or keep the graded ones: `outthink pool filter --graded`"
+        raise BadInput(f"holds samples that are not graded; {how}", where=where)
     if pool.frame.group_by("problem_id").agg(pl.col("prefix").n_unique())["prefix"].max() not in (None, 1):
         raise BadInput("holds samples that continue different beginnings, such as the steps of a tree: replay it", where=where)
     wanted = [name for name in (weights, scores) if name is not None]

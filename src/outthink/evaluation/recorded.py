@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -25,11 +27,14 @@ class RecordedTask:
     prompts where the recording kept their digests (without it a problem's prompt is its text), and what the beginnings answer
     that streams reveal.
 
+    own_settings: a problem whose samples all have settings that others' don't is asked with its own, where the recording kept no
+              prompts (as of a gateway's records, whose clients each had theirs); False: with those that the user states
     of_steps: samples continue others, as those of a search over steps do
     """
 
-    def __init__(self, pool: Pool, task: Any = None) -> None:
+    def __init__(self, pool: Pool, task: Any = None, *, own_settings: bool = True) -> None:
         pool.one_model()
+        self._own: dict[str, str] | None = {} if own_settings and not pool.frame["prompt"].count() else None
         self.name = f"recorded {pool.name}"
         self._pool, self._task = pool, task
         self.steps: Steps | None = getattr(task, "steps", None)
@@ -44,8 +49,20 @@ class RecordedTask:
         self._known: dict[str, tuple[dict[str, Answer], dict[str, bool]]] = {}
 
     def prompt(self, problem: Problem) -> Prompt:
-        """The prompt that was recorded."""
-        return self._task.prompt(problem) if self._task is not None else Prompt.chat(problem.text)
+        """The prompt that was recorded; it leaves open what all samples of this problem alone were drawn with."""
+        prompt = self._task.prompt(problem) if self._task is not None else Prompt.chat(problem.text)
+        return replace(prompt, extra=extra) if (extra := self._left_open(problem.id)) else prompt
+
+    def _left_open(self, problem: str) -> str:
+        if self._own is None:
+            return ""
+        if problem not in self._own:
+            settings = [sample.sampling for sample in self._pool.samples(problem)]
+            first = settings[0] if settings else {}
+            shared = [name for name, value in first.items() if all(each.get(name) == value for each in settings)]
+            names = [name for name in shared if name not in self._common]
+            self._own[problem] = json.dumps(dict.fromkeys(names)) if names else ""
+        return self._own[problem]
 
     async def answers(self, problem: Problem, texts: Sequence[str], known: Sequence[str]) -> list[Answer]:
         """The recorded answer of each text; `task` says what the beginning of one answers. Raises PoolMiss for any other."""

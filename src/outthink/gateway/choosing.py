@@ -55,7 +55,7 @@ class Chosen:
     task: str
     verifier: str
     progress: str
-    record: bool
+    record: bool | None
     called: str
 
 
@@ -90,7 +90,7 @@ def choose(gateway: Gateway, caller: Caller, place: Place, fields: Fields) -> Ch
     progress = own.text("progress", 20) or place.headers.get("x-outthink-progress", "comments")
     if progress not in PROGRESS:
         raise own.refuse("progress", "one of: " + ", ".join(PROGRESS))
-    record = own.truth("record", place.headers.get("x-outthink-record", "true").lower() not in ("false", "0", "no"))
+    record = own.truth("record") if "record" in own.left else _of_header("x-outthink-record", place.headers)
     own.take("n")
     if own.left:
         raise UnknownName("setting of outthink", next(iter(own.left)), _OWN)
@@ -102,6 +102,7 @@ def choose(gateway: Gateway, caller: Caller, place: Place, fields: Fields) -> Ch
     return _settled(gateway, caller, model, choice, task, verifier, progress, record, named)
 
 
+_WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _OWN = ("strategy", "n", "budget", "parameters", "task", "verifier", "progress", "record")
 
 
@@ -155,6 +156,16 @@ def _of_headers(headers: Mapping[str, str]) -> list[Choice | None]:
     return found
 
 
+def _of_header(name: str, headers: Mapping[str, str]) -> bool | None:
+    """Yes or no, or None where the header isn't there. A word that is neither is refused: it may have meant no."""
+    said = headers.get(name)
+    if said is None:
+        return None
+    if said.strip().lower() not in _WORDS:
+        raise Refusal(400, f"{name} is {said[:40]!r} and must be one of: {', '.join(_WORDS)}", code="invalid_value", param=name)
+    return _WORDS[said.strip().lower()]
+
+
 def _of_own(own: Fields) -> Choice:
     """What the body's `outthink` says."""
     text = own.text("strategy", 500)
@@ -193,7 +204,7 @@ def _settled(
     task: str | None,
     verifier: str | None,
     progress: str,
-    record: bool,
+    record: bool | None,
     called: str,
 ) -> Chosen:
     """Everything decided: how many samples, and under which budget."""

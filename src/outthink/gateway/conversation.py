@@ -98,8 +98,32 @@ class Conversation:
         return None if text.strip() else INVALID
 
     async def grade(self, problem: Problem, answers: Sequence[str | None]) -> list[bool]:
-        """A conversation has no gold answer."""
-        raise BadInput("a conversation has no gold answer to grade by", where="task conversation")
+        """Whether each answer is right by `problem.gold`: JSON, tool calls (also as JSON) or a text. None is wrong.
+
+        At the gateway there is none: golds come with whoever looks at its records later.
+        """
+        if problem.gold is None:
+            raise BadInput("a conversation has no gold answer to grade by", where=f"problem {problem.id}")
+        gold = self._structure(self._called(problem.gold))
+        found = [None if answer is None else self._structure(answer) for answer in answers]
+        if gold is not None and gold.valid:
+            return [answer is not None and answer.answer_class == gold.answer_class for answer in found]
+        if self.structured:
+            wanted = "tool calls" if self._must_call else "JSON"
+            raise BadInput(f"its gold answer is not {wanted}, and nothing else was asked for", where=f"problem {problem.id}")
+        plain = [answer if structure is None else None for answer, structure in zip(answers, found, strict=True)]
+        return await self._task.grade(problem, plain)
+
+    def _called(self, gold: str) -> str:
+        """A gold answer that is a call, or a list of calls, in JSON, as samples have them; any other as it is."""
+        try:
+            value = strict(gold) if self._tools else None
+        except (ValueError, RecursionError):
+            return gold
+        listed = value if isinstance(value, list) else [value]
+        if not all(isinstance(call, dict) and ("function" in call or "name" in call) for call in listed):
+            return gold
+        return calls.written("", [call if "function" in call else {"function": call} for call in listed])
 
 
 def canonical(value: Any) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, suppress
@@ -24,6 +25,7 @@ from outthink.gateway.admission import Admission
 from outthink.gateway.bookkeeping import Bookkeeper
 from outthink.gateway.building import Built, build, key_of, made_of, opened, public
 from outthink.gateway.gateway import Gateway, named
+from outthink.gateway.guesses import Guesses
 from outthink.gateway.keys import KeyRing
 from outthink.gateway.logs import Logs, event
 from outthink.gateway.metrics import Metrics
@@ -62,6 +64,7 @@ class Operation:
         self.spending = Spending(self.config.server.state, self.config.server.timezone)
         self.metrics = Metrics(time.monotonic, lambda: gauges(self))
         self.admission = Admission(self.config.limits, self.spending, waited=self._waited)
+        self.guesses = Guesses(self.config.limits.wrong_keys_per_minute)
         self.recorder: Recorder | None = None
         self.tracing: Tracing | None = None
         self.built: dict[str, Built] = {}
@@ -83,7 +86,8 @@ class Operation:
 
                 self.tracing = Tracing(self.config.tracing, self.hide)
                 self._stack.push_async_callback(asyncio.to_thread, self.tracing.close)
-            self.recorder = Recorder(self.config.records, dropped=self._dropped, describe=self._described)
+            about = {"config": str(self.file.resolve()), "folder": os.getcwd()}
+            self.recorder = Recorder(self.config.records, dropped=self._dropped, about=about)
             self._stack.push_async_callback(self.recorder.close)
             self.built = await self._build(self.config)
             self._stack.push_async_callback(self._close_all)
@@ -154,6 +158,7 @@ class Operation:
         self.gateway.keys = self._keys(new)
         self.gateway.body_bytes, self.gateway.read_seconds = new.limits.body_bytes, new.limits.read_seconds
         self.gateway.nesting = new.limits.nesting
+        self.guesses.adopt(new.limits.wrong_keys_per_minute)
         self.admission.adopt(new.limits)
         self.logs.adopt(new.logs)
         self._watch_all()
@@ -183,7 +188,7 @@ class Operation:
         return [self.metrics.call(model), *([self.tracing.call] if self.tracing is not None else [])]
 
     def _keys(self, new: config.Config) -> KeyRing:
-        return KeyRing(new.keys, self.spending, keyless=new.keyless)
+        return KeyRing(new.keys, self.spending, keyless=new.keyless, guesses=self.guesses)
 
     def _watch_all(self) -> None:
         for name in list(self._watchers):
@@ -238,9 +243,6 @@ class Operation:
     def _dropped(self, why: str) -> None:
         self.metrics.records_dropped.inc()
         event("record dropped", logging.ERROR, message=why)
-
-    def _described(self, asked: Asked) -> dict[str, Any]:
-        return {"config": str(self.file.resolve()), "prompt": asked.prompt.fields()}
 
 
 async def _close(all_: Iterable[Built]) -> None:

@@ -6,15 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from outthink import tasks
 from outthink.core.errors import BadInput
 from outthink.core.prompt import Prompt
 from outthink.gateway.body import Fields
 from outthink.gateway.choosing import Chosen, Place, choose
-from outthink.gateway.conversation import Conversation
 from outthink.gateway.gateway import Gateway
-from outthink.gateway.messages import problem_of
-from outthink.gateway.runs import Job, bindings, each
+from outthink.gateway.runs import Job, bindings, each, job_of
 from outthink.gateway.seams import Asked, Caller
 from outthink.gateway.settings import counts_tokens, settings_of
 from outthink.runtime.spec import Bindings
@@ -91,7 +88,6 @@ def prepared(arrival: Arrival, fields: Fields, chosen: Chosen, form: Form, *, st
     extra = {**fields.left, **dict.fromkeys(settings.left_open)}
     if single and wanted == 1 and seed is not None:
         extra["seed"] = seed
-    prompt = form.prompt(extra)
     asked = Asked(
         id=arrival.id,
         protocol=form.protocol,
@@ -100,7 +96,7 @@ def prepared(arrival: Arrival, fields: Fields, chosen: Chosen, form: Form, *, st
         strategy=strategy,
         parameters=parameters,
         budget=chosen.budget,
-        prompt=prompt,
+        prompt=form.prompt(extra),
         sampling=settings.sampling,
         task=chosen.task,
         verifier=chosen.verifier,
@@ -108,12 +104,13 @@ def prepared(arrival: Arrival, fields: Fields, chosen: Chosen, form: Form, *, st
         name=arrival.id if seed is None else "seeded",
         choices=wanted,
         stream=stream,
+        tools=form.tools,
+        must_call=form.must_call,
+        is_json=form.is_json,
         record=chosen.record,
         trace=arrival.trace,
     )
-    task = tasks.load(chosen.task) if chosen.task and chosen.task != "conversation" else None
-    conversation = Conversation(prompt, task, tools=form.tools, must_call=form.must_call, is_json=form.is_json)
-    job = Job(asked, problem_of(prompt), conversation)
+    job = job_of(asked)
     return Ready(job, bindings(job), chosen)
 
 
@@ -134,7 +131,7 @@ def note_of(ready: Ready, outcome: Any) -> dict[str, Any]:
     }
     if result.reason:
         found["reason"] = result.reason
-    if selection is not None and selection.answer is not None:
+    if selection is not None and selection.answer is not None and ready.job.asked.strategy is not each:
         found |= {"answer": selection.answer, "confidence": selection.confidence, "tie": selection.tie}
         if len(selection.votes) > 1 or result.usage.samples > 1:
             found["votes"] = dict(list(selection.votes.items())[:MOST_CHOICES])

@@ -20,17 +20,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from outthink.core.errors import BadInput, JournalDamaged
+from outthink.core.errors import BadInput, JournalDamaged, OutthinkError
+from outthink.core.selection import Stop
 from outthink.gateway.config import Records as Settings
-from outthink.gateway.messages import problem_of
+from outthink.gateway.recall import header_of, notes_of
 from outthink.gateway.redaction import Redaction
 from outthink.gateway.seams import Asked
+from outthink.gateway.writer import Writer
 from outthink.runtime.journal import Journal
+from outthink.runtime.recorded import NOTES
 
 SAVE_SECONDS = 2.0
 MOST_WAITING = 256 << 20
 """Bytes of images that wait for a slow disk; beyond them records are dropped, and counted."""
-KIND = "gateway"
 
 
 class RequestJournal(Journal):
@@ -49,6 +51,14 @@ class RequestJournal(Journal):
         super().flush()
         self.changed = True
 
+    def fail(self, run: str, error: OutthinkError) -> None:
+        """Note why the run ended without a result, though what it holds can be gone on with."""
+        if run in self._clocks:
+            self.end(run, Stop.FAILED, None)
+        self.flush()
+        assert self._db is not None
+        self._db.execute("UPDATE header SET value = json_set(value, '$.error', ?) WHERE name = ?", (str(error), NOTES))
+
     def image(self) -> bytes:
         """The database as the bytes of a file."""
         assert self._db is not None
@@ -62,7 +72,7 @@ class Recorder:
     settings:  may be replaced at any time (a reload)
     seconds:   between two images of a run that goes on
     dropped:   told why a record couldn't be kept
-    describe:  what is kept beside a journal, so that it can be resumed
+    about:     what is kept beside each journal of the gateway itself
     """
 
     def __init__(
@@ -71,14 +81,16 @@ class Recorder:
         *,
         seconds: float = SAVE_SECONDS,
         dropped: Callable[[str], None] = lambda reason: None,
-        describe: Callable[[Asked], Mapping[str, Any]] = lambda asked: {},
+        about: Mapping[str, Any] | None = None,
     ) -> None:
-        self._seconds, self._dropped, self._describe = seconds, dropped, describe
+        self._seconds, self._dropped, self._about = seconds, dropped, dict(about or {})
+        self._writer: Writer | None = None
         self._thread = ThreadPoolExecutor(1, "outthink-records")
         self._waiting = 0
         self._open: set[tuple[RequestJournal, Path, Redaction]] = set()
         self._taken: set[Path] = set()  # until their last image is written
         self._timer: asyncio.TimerHandle | None = None
+        self._left: list[Writer] = []  # of folders that requests under way may still be written to
         self.adopt(settings)
 
     def adopt(self, settings: Settings) -> None:
@@ -90,11 +102,24 @@ class Recorder:
                 raise BadInput(f"can't be made: {error.strerror or error}", where=f"records.folder {settings.folder}") from None
             if not os.access(settings.folder, os.W_OK | os.X_OK):
                 raise BadInput("can't be written to", where=f"records.folder {settings.folder}")
+            if self._writer is None or self._writer.folder != settings.folder:
+                self._mark(settings.folder)
         self.settings = settings
 
+    def _mark(self, folder: Path) -> None:
+        """Say in a folder that its records are written by somebody who lives; the old one may still get some."""
+        try:
+            new = Writer(folder)
+        except OSError as error:
+            raise BadInput(f"no file in it can be locked: {error.strerror or error}", where=f"records.folder {folder}") from None
+        if self._writer is not None:
+            self._left.append(self._writer)
+        self._writer = new
+
     def wanted(self, asked: Asked) -> bool:
-        """Whether a request is recorded: where its key and the client allow it."""
-        return self.settings.folder is not None and asked.caller.record and asked.record
+        """Whether a request is recorded: where its key allows it, and the client, or else the default, wants it."""
+        wanted = self.settings.default if asked.record is None else asked.record
+        return self.settings.folder is not None and asked.caller.record and wanted
 
     @asynccontextmanager
     async def journal(self, asked: Asked) -> AsyncIterator[Journal]:
@@ -102,14 +127,17 @@ class Recorder:
         if not self.wanted(asked):
             yield Journal(None)
             return
-        journal = RequestJournal()
-        journal.open(header_of(asked), {"command": "serve", **self._describe(asked)})
-        path, redaction = self._free(asked.id), Redaction(self.settings)
+        journal, path, redaction = RequestJournal(), self._free(asked.id), Redaction(self.settings)
+        journal.open(header_of(asked), {**notes_of(asked), **self._about, **self._place(path)})
         self._open.add(kept := (journal, path, redaction))
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._save_open)
         try:
             yield journal
+        except OutthinkError as error:
+            with suppress(JournalDamaged):
+                journal.fail(asked.name, error)
+            raise
         finally:
             self._open.discard(kept)
             with suppress(JournalDamaged):  # a row that SQLite can't hold
@@ -128,6 +156,12 @@ class Recorder:
                 return path
         raise AssertionError("numbers never end")
 
+    def _place(self, path: Path) -> dict[str, str]:
+        """Which record it is, since when, and whose."""
+        assert self._writer is not None
+        name = f"{path.parent.name}/{path.stem}"
+        return {"record": name, "at": datetime.now(UTC).isoformat(timespec="seconds"), "writer": self._writer.name}
+
     def find(self, request: str) -> Path | None:
         """The first record under a request's id, of whatever day."""
         folder = self.settings.folder
@@ -138,6 +172,9 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
         await asyncio.to_thread(self._thread.shutdown)
+        for writer in (*self._left, *([self._writer] if self._writer is not None else [])):
+            writer.close()
+        self._left, self._writer = [], None
 
     def _save_open(self) -> None:
         self._timer = None
@@ -168,28 +205,6 @@ class Recorder:
             self._taken.discard(ended)
         if error is not None:
             self._dropped(f"a record can't be written: {getattr(error, 'strerror', None) or type(error).__name__}")
-
-
-def header_of(asked: Asked) -> dict[str, Any]:
-    """What a record's outcomes depend on: the header of its journal."""
-    endpoints, problem = asked.model.endpoints, problem_of(asked.prompt)
-    return {
-        "kind": KIND,
-        "model": asked.model.generator.backend.name,
-        "task": asked.task,
-        "seed": asked.seed,
-        "sampling": {"generator": asked.sampling.fields()},
-        "verifiers": {"verifier": asked.verifier} if asked.verifier else {},
-        "roles": {role: each.backend.name for role, each in endpoints.items() if each is not asked.model.generator},
-        "strategy": asked.strategy.name,
-        "parameters": asked.strategy.bound(asked.parameters),
-        "budget": str(asked.budget),
-        "problems": [problem.id, problem.text],
-        "public_model": asked.model.name,
-        "protocol": asked.protocol,
-        "request": asked.id,
-        "key": asked.caller.name,
-    }
 
 
 def safe(request: str) -> str:

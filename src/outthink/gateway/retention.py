@@ -10,6 +10,8 @@ from pathlib import Path
 
 from outthink.gateway.config import Records
 
+_ENDS = (".db", ".new", ".db.lock", ".db-wal", ".db-shm")
+"""A record, one half written, and what going on with one leaves beside it."""
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -26,7 +28,7 @@ def sweep(settings: Records, *, now: Callable[[], float] = time.time) -> int:
             break
         with suppress(OSError):
             path.unlink()
-            left, gone = left - size, gone + 1
+            left, gone = left - size, gone + (path.suffix == ".db")
     for day in settings.folder.iterdir():
         if _DAY.fullmatch(day.name):
             with suppress(OSError):  # not empty
@@ -35,12 +37,12 @@ def sweep(settings: Records, *, now: Callable[[], float] = time.time) -> int:
 
 
 def _records(folder: Path) -> Iterator[tuple[float, int, Path]]:
-    """Age, bytes and path of each record, and of what a killed gateway left half written."""
+    """Age, bytes and path of each record, and of what was left beside one."""
     for day in folder.iterdir():
         if not _DAY.fullmatch(day.name) or day.is_symlink() or not day.is_dir():
             continue
         for path in day.iterdir():
-            if path.suffix in (".db", ".new") and not path.is_symlink():
+            if path.name.endswith(_ENDS) and not path.is_symlink():
                 with suppress(OSError):
                     state = path.stat()
                     yield state.st_mtime, state.st_size, path

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from outthink import tasks
 from outthink.core.errors import BackendError, MissingRole, OutthinkError
 from outthink.core.problem import Problem
 from outthink.core.run import Run
@@ -19,6 +20,7 @@ from outthink.gateway import known
 from outthink.gateway.conversation import Conversation
 from outthink.gateway.counting import Counting
 from outthink.gateway.gateway import Gateway
+from outthink.gateway.messages import problem_of
 from outthink.gateway.refusal import Refusal, refusal_of
 from outthink.gateway.seams import Asked
 from outthink.parts.thinking import without_thinking
@@ -29,9 +31,11 @@ from outthink.runtime.spec import Bindings, RunSpec
 
 @strategy("each")
 async def each(run: Run, problem: Problem, n: int = 1) -> Selection:
-    """n samples, none of them chosen: what `n` of OpenAI's protocol means where no strategy is asked for."""
-    await run.all([lambda child: child.generate(problem)] * n)
-    return Selection(None)
+    """n samples, all of them given back: what `n` of OpenAI's protocol means where no strategy is asked for. The first stands for
+    all of them where one is shown."""
+    drawn = await run.all([lambda child: child.generate(problem)] * n)
+    first = next((sample for samples in drawn for sample in samples or ()), None)
+    return Selection(first.text or None, sample=first) if first is not None else Selection(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,13 @@ class Job:
     asked: Asked
     problem: Problem
     conversation: Conversation
+
+
+def job_of(asked: Asked) -> Job:
+    """The job of a request. Raises UnknownName or BadInput for its task."""
+    task = tasks.load(asked.task) if asked.task and asked.task != "conversation" else None
+    form = Conversation(asked.prompt, task, tools=asked.tools, must_call=asked.must_call, is_json=asked.is_json)
+    return Job(asked, problem_of(asked.prompt), form)
 
 
 def bindings(job: Job) -> Bindings:

@@ -51,7 +51,8 @@ class Asked:
     protocol:  "chat", "completions" or "responses"
     name:      the run's name: its seeds follow from it
     choices:   answers to give back (the client's n)
-    record:    whether the client lets it be recorded
+    tools, must_call, is_json: the form of its answers; see `conversation.Conversation`
+    record:    whether the client wants it recorded; None: it doesn't say
     trace:     the client's `traceparent` header, or ""
     """
 
@@ -70,7 +71,10 @@ class Asked:
     name: str
     choices: int = 1
     stream: bool = False
-    record: bool = True
+    tools: bool = False
+    must_call: bool = False
+    is_json: bool = False
+    record: bool | None = None
     trace: str = ""
 
 

@@ -59,6 +59,11 @@ def settings_of(fields: Fields, model_settings: Mapping[str, Any], *, single: bo
     return Settings(sampling, tuple(wire for name in open_names for wire in _WIRE[name]))
 
 
+def left_open(extra: Mapping[str, Any]) -> list[str]:
+    """Settings that a request left to the server, out of its further fields: none of their names there holds a value."""
+    return [name for name, wires in _WIRE.items() if any(wire in extra for wire in wires) and not any(map(extra.get, wires))]
+
+
 def _stops(fields: Fields) -> tuple[str, ...] | None:
     stop = fields.take("stop")
     if stop is None:

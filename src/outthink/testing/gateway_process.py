@@ -2,6 +2,7 @@
 
 with GatewayProcess(f"{server.url}#fake") as gateway:
     OpenAI(base_url=gateway.url, api_key="none")
+with GatewayProcess(None, "--config", "gateway.toml") as gateway: ...
 """
 
 from __future__ import annotations
@@ -16,17 +17,18 @@ STOP_SECONDS = 20.0
 
 
 class GatewayProcess:
-    """A gateway over one model, on a free port.
+    """A gateway on a free port.
 
-    model:   as `--model` takes it
+    model:   as `--model` takes it; None where the options name a configuration
     options: further words of the command line
 
     `url` ends in /v1. Leaving sends SIGTERM and waits; `returncode` is then its exit code. Raises RuntimeError where it
     doesn't start, with what it said.
     """
 
-    def __init__(self, model: str, *options: str) -> None:
-        self._command = [sys.executable, "-m", "outthink", "serve", "--model", model, "--port", "0", *options]
+    def __init__(self, model: str | None, *options: str) -> None:
+        models = [] if model is None else ["--model", model]
+        self._command = [sys.executable, "-m", "outthink", "serve", *models, "--port", "0", *options]
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
         self.returncode: int | None = None
@@ -36,6 +38,12 @@ class GatewayProcess:
         """Of the process while it runs."""
         assert self._process is not None
         return self._process.pid
+
+    def kill(self) -> None:
+        """kill -9."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
 
     def __enter__(self) -> Self:
         self._process = process = subprocess.Popen(self._command, stderr=subprocess.PIPE, text=True)

@@ -34,14 +34,16 @@ def sample(path: str | Path, name: str | None, which: str) -> dict[str, Any]:
     return sample_text(path, name, which)
 
 
-def document(path: str | Path, name: str | None = None) -> dict[str, Any]:
+def document(path: str | Path, name: str | None = None, known: Mapping[str, Strategy] = {}) -> dict[str, Any]:
     """Everything for a file of its own: the list of runs, and as many whole runs as fit, oldest first; `name`: only this one.
+
+    known: strategies that the catalogue hasn't
 
     Raises UnknownName, BadInput, JournalDamaged, and BadInput where not one run fits.
     """
     listing = home(path)
     if name is not None:
-        found = view(path, name, most_text=MOST_TEXT)
+        found = view(path, name, most_text=MOST_TEXT, known=known)
         listing |= {"runs": [each for each in listing["runs"] if each["name"] == name] or [_listed(found)], "total": 1}
         return {"home": listing, "views": [found]}
     views: list[dict[str, Any]] = []
@@ -51,7 +53,7 @@ def document(path: str | Path, name: str | None = None) -> dict[str, Any]:
             each["closed"] = True
             continue
         try:
-            found = view(path, each["name"], most_text=MOST_TEXT)
+            found = view(path, each["name"], most_text=MOST_TEXT, known=known)
         except OutthinkError as error:  # one broken run hides no other
             each |= {"closed": True, "reason": str(error)}
             continue

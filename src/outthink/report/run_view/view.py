@@ -12,14 +12,19 @@ from typing import Any
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.key import Key
-from outthink.core.selection import Selection
+from outthink.core.selection import Selection, Stop
 from outthink.core.strategy import Strategy
 from outthink.report.run_view.reading import At, Found, Setting, read, setting
 from outthink.report.run_view.replay import Step, Story, replay
 from outthink.report.run_view.spending import curve, limits, offers
 from outthink.report.run_view.tree import Piece, branches, depths
+from outthink.runtime.recorded import NOTES
 from outthink.runtime.rows import Row
 
+_REDACTED = {
+    "redact": "Parts of its texts were replaced by [redacted] as it was recorded.",
+    "digest": "Its texts were replaced by digests as it was recorded: equal texts have equal digests, and nobody can read them.",
+}
 FORMAT = 1
 MOST_SAMPLES = 5000
 MOST_TEXT = 4000
@@ -59,6 +64,7 @@ def view(
         "steps_in_all": len(story.steps),
         "spend": curve(found),
         "offers": offers(found, story.offers),
+        "texts": _REDACTED.get(str(found.header.get("texts", "")), ""),
         "notes": [story.why_not] if story.why_not else [],
     }
 
@@ -87,13 +93,19 @@ def _ending(found: Found, what: Setting, story: Story, most_text: int) -> dict[s
         answer = story.offers[-1].selection.answer
     return {
         "state": found.state,
-        "reason": story.reason or (cut if found.state == "budget" else ""),
+        "reason": story.reason or (cut if found.state == "budget" else _error(found)),
         "answer": None if answer is None else answer[:most_text],
         "usage": _numbers(usage.fields()),
         "wall_seconds": found.recorded.wall_seconds,
         "under_way": len(found.recorded.sent) if found.state is None else 0,
         "budget": limits(_budget(what), usage, found.recorded.wall_seconds),
     }
+
+
+def _error(found: Found) -> str:
+    """What ended a gateway's request without a result."""
+    notes = found.header.get(NOTES)
+    return str(notes["error"]) if isinstance(notes, dict) and "error" in notes and found.state == Stop.FAILED else ""
 
 
 def _budget(what: Setting) -> Budget:

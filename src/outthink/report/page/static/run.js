@@ -41,6 +41,7 @@ function head(view) {
     h("p", { class: "label-line" }, view.state ? "Answer" : "Best answer so far"),
     view.answer === null ? h("p", { class: "answer none" }, view.state ? "No answer" : "None yet") : foreign("p", view.answer, { class: view.answer.length > 80 ? "answer long" : "answer" }),
     foreign("p", why(view), { class: "why" }),
+    view.texts ? h("p", { class: "note" }, view.texts) : null,
     view.notes.map((note) => h("p", { class: "note" }, "Answers and scores can’t be told apart here: ", foreign("span", note), ". The samples are as recorded.")),
     h("dl", { class: "figures" }, figures.map(([name, value, more]) => h("div", {}, h("dt", {}, name), h("dd", {}, h("span", { class: "big figure" }, value), more ? h("span", { class: "quiet small" }, more) : null)))),
     meters(view.budget));
