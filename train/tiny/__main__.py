@@ -90,7 +90,7 @@ def rewards(plan: Plan) -> None:
     lesson = multifurcation.lesson(
         "rewards",
         lambda: rollouts(loaded(policy), seed, most=160 * plan.minutes, monte_carlo=False),
-        round(15 * plan.minutes),
+        round(12 * plan.minutes),
         share_of_walks=SHARE_OF_WALKS,
     )
     trained(lesson, plan.folder, seed, multifurcation.begun(policy, plan.folder / "rewards-begun.pt"))

@@ -1,13 +1,14 @@
 """What the multifurcation reward model learns: a reward of every token that may come next, from those that did come.
 
 Qiu et al. 2025, "Saffron-1", arXiv:2506.06444. A decoder whose logits are rewards: M(s)[a] is the reward of the text s + a. It is
-supervised in part: (M(s_<j)[s_j] - R(s_<=j))^2 over the tokens s_j of written answers, and nothing is said of tokens that did
-not come. R is 1 where the text can still become a right answer and -1 where it can't, so that M learns an expectation and 0 is
-even odds. The reward of the unknown token is 0 by construction: its embedding is zero, and no loss ever moves it. Servers
-give log-probabilities, and those minus the unknown token's are the rewards.
+supervised in part: (M(s_<j)[s_j] - R(s_<=j))^2 over the tokens s_j of written answers. R is 1 where the text can still become a
+right answer and -1 where it can't, so that M learns an expectation and 0 is even odds. Every token is pulled to a reward below
+all others, so weakly that only what never comes after such a text gets there. The reward of the unknown token is 0 by
+construction: its embedding is zero, and no loss ever moves it. Servers give log-probabilities, and those minus the unknown
+token's are the rewards.
 Differs from the official code: R is the exact solver's, not the logit of a guard model; all weights are trained, from some of the
-policy's layers, not low-rank ones and a bias; tokens that were never seen are pulled to a reward below all others, instead of
-masked in the search, because weights are all that a server takes.
+policy's layers, not low-rank ones and a bias; what was never seen is learned and told apart by its text, instead of a mask of
+tokens never seen anywhere, because weights are all that a server takes and all the tokens it names must be comparable.
 """
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ from train.tiny.labels import Example, walks
 from train.tiny.model import Model
 from train.tiny.token_labels import alive
 from train.tiny.training import Lesson, loaded, save
-from train.tiny.vocabulary import BEGIN, END, NEWLINE, TOKENS, UNKNOWN, encode
+from train.tiny.vocabulary import BEGIN, END, NEWLINE, UNKNOWN, encode
 
 REWARD, PENALTY = 1.0, -2.0
-"""Of a text that can become right (of one that can't: minus that), and of a token that was never seen."""
-WEIGHT_OF_UNSEEN = 0.1
+"""Of a text that can become right (of one that can't: minus that), and of a token that was never seen there."""
+WEIGHT_OF_PENALTY = 0.25
+"""Of all tokens together: a token that comes once in fifty times keeps nine tenths of its reward."""
 ROW, BATCH = 40, 72
 """Tokens of a row, enough for four numbers, and rows of a step."""
 LAYERS = (0, 1, 2)
@@ -69,16 +71,10 @@ def row_of(example: Example) -> Row:
     return (ids + [END] * missing)[: ROW + 1], (rewards + [0.0] * missing)[: ROW + 1]
 
 
-def unseen(rows: list[Row]) -> Tensor:
-    """(vocabulary,) whether no text is known that ends in the token; the unknown token is no such token, but the measure."""
-    seen = {UNKNOWN, *(token for ids, rewards in rows for token, reward in zip(ids, rewards, strict=True) if reward)}
-    return torch.tensor([token not in seen for token in range(len(TOKENS))])
-
-
 def batches(rollouts: list[Example], made: Iterator[Example], share_of_walks: float, seed: int) -> Iterator[tuple[Tensor, ...]]:
-    """Ids and rewards, (BATCH, ROW + 1) each, and which tokens were never seen. Rollouts come in an order that changes."""
+    """Ids and rewards, (BATCH, ROW + 1) each; rollouts in an order that changes with every round."""
     chance, known = random.Random(seed), [row_of(example) for example in rollouts]
-    never, order = unseen(known), list[Row]()
+    order = list[Row]()
     while True:
         rows = []
         while len(rows) < BATCH:
@@ -88,15 +84,13 @@ def batches(rollouts: list[Example], made: Iterator[Example], share_of_walks: fl
             if not order:
                 order = chance.sample(known, len(known))
             rows.append(order.pop())
-        ids, rewards = zip(*rows, strict=True)
-        yield torch.tensor(ids), torch.tensor(rewards), never
+        yield tuple(map(torch.tensor, zip(*rows, strict=True)))
 
 
-def loss(model: Model, ids: Tensor, rewards: Tensor, never: Tensor) -> Tensor:
-    """Mean squared error of the rewards of the tokens that came; and of the penalty of those that never do."""
+def loss(model: Model, ids: Tensor, rewards: Tensor) -> Tensor:
+    """Mean squared error of the rewards of the tokens that came, and of the penalty of all but the unknown token."""
     told, rewards = model(ids[:, :-1]).float(), rewards[:, 1:]
-    known = rewards != 0
     came = told.gather(-1, ids[:, 1:, None])[..., 0]
-    error = ((came - rewards).square() * known).sum() / known.sum()
-    strange = ((told - PENALTY).square() * never).sum(-1) / never.sum()
-    return error + WEIGHT_OF_UNSEEN * (strange * known).sum() / known.sum()
+    error = (came - rewards).square() + WEIGHT_OF_PENALTY * (told[..., UNKNOWN + 1 :] - PENALTY).square().mean(-1)
+    known = rewards != 0
+    return (error * known).sum() / known.sum()
