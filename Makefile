@@ -70,6 +70,7 @@ PEER_litellm := litellm>=1.70,<2 mcp>=1
 # Not a client but whoever means harm. What is fuzzed by coverage runs inside of the fuzzer, so the project is in there too.
 PEER_fuzz := -e .[serve] atheris>=3,<4 hypothesis>=6.120 pytest>=8.3 schemathesis>=4,<5
 FUZZ_SECONDS ?= 600
+SOAK_MINUTES ?= 10
 JAVASCRIPT := $(PEERS)/openai_javascript/node_modules
 
 clients: $(PEERS)/langchain/.installed $(PEERS)/litellm/.installed $(JAVASCRIPT)  ## make the environments of clients that tests run
@@ -81,6 +82,9 @@ fuzz: $(STAMP) $(PEERS)/fuzz/.installed  ## hunt for requests that break the gat
 	@mkdir -p build/fuzz
 	$(PEERS)/fuzz/bin/python tests/gateway/fuzz_bodies.py build/fuzz/corpus -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=build/fuzz/
 	$(BIN)/python -m tests.gateway.fuzz_schema $(FUZZ_SECONDS)
+
+soak: $(STAMP)  ## mixed load with faults on the gateway for SOAK_MINUTES: nothing lost, accounts true, memory flat
+	$(BIN)/python benchmarks/soak.py --minutes $(SOAK_MINUTES)
 
 $(JAVASCRIPT):
 	@if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix $(@D) 'openai@^6'; \
@@ -111,11 +115,12 @@ docs: $(STAMP)  ## write the generated parts of docs/ again
 
 MINUTES ?= 72
 
-tiny: $(STAMP)  ## train the tiny reasoner and its verifiers from scratch in build/tiny; resumable (about 75 minutes)
+tiny: $(STAMP)  ## train the tiny reasoner and its verifiers from scratch in build/tiny; resumable (about 80 minutes)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[train]'
 	@$(BIN)/python -m train.tiny --minutes $(MINUTES) --folder build/tiny
 	@$(BIN)/python -m train.tiny.check --folder build/tiny
 	@$(BIN)/python -m train.tiny.measure --folder build/tiny
+	@$(BIN)/python -m train.tiny.measure_rewards --folder build/tiny
 
 bench: $(STAMP)  ## the figures of the README and the closing notes
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done

@@ -125,9 +125,16 @@ class Calling(SimulatedBackend):
         done = await super().complete(request)
         if '"tools":' not in request.prompt.extra:
             return done
-        call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}' if request.seeds[0] % 2 else "{"}}
+        call = {
+            "id": "c",
+            "type": "function",
+            "function": {"name": "f", "arguments": '{"a": 1}' if request.seeds[0] % 2 else "{"},
+        }
         return replace(
-            done, pieces=tuple(replace(each, text=written("", [call]), meta={"message": {"tool_calls": [call]}}) for each in done.pieces)
+            done,
+            pieces=tuple(
+                replace(each, text=written("", [call]), meta={"message": {"tool_calls": [call]}}) for each in done.pieces
+            ),
         )
 
 

@@ -1,4 +1,7 @@
-"""LangChain's OpenAI models, unmodified: asks the gateway at argv[1] and prints what they understood, as one line of JSON."""
+"""LangChain's OpenAI models, unmodified: asks the gateway at argv[1] and prints what they understood, as one line of JSON.
+
+With a model's name in argv[2] it asks only what any model can answer.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,19 @@ def weather(city: str) -> str:
 
 def model(name: str, **more: Any) -> ChatOpenAI:
     return ChatOpenAI(model=name, base_url=sys.argv[1], api_key="none", max_retries=0, **more)  # type: ignore[arg-type]
+
+
+async def any_model(name: str) -> None:
+    asked = "Name a colour."
+    vote = await model(f"{name}@majority:3", max_tokens=8).ainvoke(asked)
+    assert vote.usage_metadata is not None
+    whole = None
+    async for chunk in model(name, max_tokens=8, stream_usage=True).astream(asked):
+        whole = chunk if whole is None else whole + chunk
+    assert whole is not None
+    assert whole.usage_metadata is not None
+    streamed = [whole.content, whole.usage_metadata["output_tokens"]]
+    print(json.dumps({"vote": [vote.content, vote.usage_metadata["output_tokens"]], "streamed": streamed}))
 
 
 async def main() -> None:
@@ -61,4 +77,4 @@ async def main() -> None:
     print(json.dumps(told))
 
 
-asyncio.run(main())
+asyncio.run(any_model(sys.argv[2]) if len(sys.argv) > 2 else main())

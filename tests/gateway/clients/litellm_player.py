@@ -1,4 +1,7 @@
-"""LiteLLM, unmodified: asks the gateway at argv[1] and prints what it understood, as one line of JSON."""
+"""LiteLLM, unmodified: asks the gateway at argv[1] and prints what it understood, as one line of JSON.
+
+With a model's name in argv[2] it asks only what any model can answer.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,14 @@ TOOLS = [{"type": "function", "function": {"name": "weather", "parameters": {"ty
 def ask(name: str, **more: Any) -> Any:
     settings = {"api_base": sys.argv[1], "api_key": "none", "max_retries": 0, "num_retries": 0}
     return litellm.completion(model=f"openai/{name}", messages=MESSAGES, **settings, **more)
+
+
+def any_model(name: str) -> None:
+    vote = ask(f"{name}@majority:3", max_tokens=8)
+    chunks = list(ask(name, max_tokens=8, stream=True, stream_options={"include_usage": True}))
+    whole = litellm.stream_chunk_builder(chunks, messages=MESSAGES)
+    told = {"vote": vote, "streamed": whole}
+    print(json.dumps({kind: [each.choices[0].message.content, each.usage.completion_tokens] for kind, each in told.items()}))
 
 
 def main() -> None:
@@ -43,4 +54,7 @@ def main() -> None:
     print(json.dumps(told))
 
 
-main()
+if len(sys.argv) > 2:
+    any_model(sys.argv[2])
+else:
+    main()

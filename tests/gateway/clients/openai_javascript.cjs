@@ -1,4 +1,5 @@
 // OpenAI's JavaScript client, unmodified: asks the gateway at argv[2] and prints what it understood, as one line of JSON.
+// With a model's name in argv[3] it asks only what any model can answer.
 const { OpenAI } = require("openai");
 
 const client = new OpenAI({ baseURL: process.argv[2], apiKey: "none", maxRetries: 0 });
@@ -6,6 +7,14 @@ const messages = [{ role: "user", content: "What is 17 + 25?" }];
 const weather = { name: "weather", parameters: { type: "object", properties: { city: { type: "string" } } } };
 const tools = [{ type: "function", function: weather }];
 const schema = { name: "sum", schema: { type: "object", properties: { total: { type: "integer" } } } };
+
+async function anyModel(name) {
+  const vote = await client.chat.completions.create({ model: `${name}@majority:3`, messages, max_tokens: 8 });
+  const options = { model: name, messages, max_tokens: 8, stream_options: { include_usage: true } };
+  const whole = client.chat.completions.stream(options);
+  const streamed = [await whole.finalContent(), (await whole.totalUsage()).completion_tokens];
+  console.log(JSON.stringify({ vote: [vote.choices[0].message.content, vote.usage.completion_tokens], streamed }));
+}
 
 async function main() {
   const told = {};
@@ -44,4 +53,5 @@ async function main() {
   console.log(JSON.stringify(told));
 }
 
-main();
+if (process.argv[3]) anyModel(process.argv[3]);
+else main();
