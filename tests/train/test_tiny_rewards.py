@@ -14,11 +14,11 @@ pytest.importorskip("gguf", reason="training needs the extra `train`")
 
 from train.tiny import multifurcation  # noqa: E402
 from train.tiny.export import export  # noqa: E402
-from train.tiny.labels import exact, walks  # noqa: E402
-from train.tiny.measure_rewards import told_by  # noqa: E402
+from train.tiny.labels import UNLABELLED, exact, walks  # noqa: E402
+from train.tiny.measure_rewards import named, told_by  # noqa: E402
 from train.tiny.model import Model, Shape  # noqa: E402
 from train.tiny.training import loaded, optimisers_of, save  # noqa: E402
-from train.tiny.vocabulary import BEGIN, DEFINED, END, IDS, TOKENS, UNKNOWN, decode, encode  # noqa: E402
+from train.tiny.vocabulary import BEGIN, DEFINED, END, TOKENS, UNKNOWN, decode, encode  # noqa: E402
 
 
 @pytest.fixture
@@ -32,10 +32,10 @@ def test_rows_reward_what_came_after_the_prompt() -> None:
     for example in islice(walks(random.Random(1), monte_carlo=False), 100):
         ids, labels = multifurcation.row_of(example)
         assert len(ids) == len(labels) == multifurcation.ROW + 1
-        told = [(token, label) for token, label in zip(ids, labels, strict=True) if label]
+        told = [(token, label) for token, label in zip(ids, labels, strict=True) if label != UNLABELLED]
         assert decode([token for token, _ in told]) == "".join(f"{line}\n" for line in example.lines)
         right = example.labels[-1] == 1 and len(example.lines) == len(example.numbers) - 1
-        assert told[-1] == (END, 1.0 if right else -1.0)
+        assert told[-1] == (END, float(right))
 
 
 def test_tokens_that_came_get_their_reward_and_others_the_penalty() -> None:
@@ -51,12 +51,12 @@ def test_tokens_that_came_get_their_reward_and_others_the_penalty() -> None:
     for place, (token, label) in enumerate(came):
         row = free[0, place].tolist()
         assert row.pop(UNKNOWN) == 0.0
-        if not label:  # the prompt, and what comes after the end
+        if label == UNLABELLED:  # the prompt, and what comes after the end
             assert set(row) == {0.0}
             continue
-        assert row.pop(token - 1) == pytest.approx(label, abs=0.01)
+        assert row.pop(token - 1) == pytest.approx(label - 1, abs=0.01)
         assert row == pytest.approx([multifurcation.PENALTY] * len(row), abs=0.01)
-    assert [label for _, label in came if label] == [1, 1, 1, 1, -1, -1, -1]
+    assert [label for _, label in came if label != UNLABELLED] == [1, 1, 1, 1, 0, 0, 0]
 
 
 class Table(torch.nn.Module):
@@ -75,7 +75,7 @@ def test_nothing_moves_the_reference(begun: Path) -> None:
     assert len(model.blocks) == len(multifurcation.LAYERS)
     ids, labels = next(multifurcation.batches([exact((4, 25), 29, ["25+4=29"])], iter(()), 0.0, 1))
     optimisers = optimisers_of(model)
-    for _ in range(3):
+    for _ in range(20):
         multifurcation.loss(model, ids, labels).backward()
         for optimiser in optimisers:
             for group in optimiser.param_groups:
@@ -83,7 +83,7 @@ def test_nothing_moves_the_reference(begun: Path) -> None:
             optimiser.step()
             optimiser.zero_grad()
     assert not model(ids)[..., UNKNOWN].any()
-    assert model(ids)[..., END].abs().max() > 0.1
+    assert model(ids).abs().max() > 0.5, "all else moves"
 
 
 @pytest.mark.parametrize(("quantised", "tolerance"), [(False, 5e-3), (True, 0.1)])
@@ -97,6 +97,6 @@ def test_rewards_read_from_logprobs_are_those_of_torch(begun: Path, tmp_path: Pa
     for beginning, told in zip(beginnings, asyncio.run(told_by(file, beginnings)), strict=True):
         expected = model(torch.tensor([[BEGIN, *encode(beginning)]]))[0, -1].tolist()
         assert max(expected) - min(expected) > 2
-        # A byte may have the text of a word; the better one is named, and a trained model gives bytes next to nothing.
-        best = {word: max(expected[IDS[word]], expected[3 + ord(word)] if len(word) == 1 else -9) for word in DEFINED}
-        assert {word: told[word] for word in DEFINED} == pytest.approx(best, abs=tolerance)
+        assert {word: told[word] for word in DEFINED} == pytest.approx(
+            {word: named(word, expected) for word in DEFINED}, abs=tolerance
+        )

@@ -89,8 +89,8 @@ def rewards(plan: Plan) -> None:
     policy, seed = plan.folder / "policy.pt", plan.seed + 5
     lesson = multifurcation.lesson(
         "rewards",
-        lambda: rollouts(loaded(policy), seed, most=160 * plan.minutes, monte_carlo=False),
-        round(12 * plan.minutes),
+        lambda: rollouts(loaded(policy), seed, most=240 * plan.minutes, monte_carlo=False),
+        round(28 * plan.minutes),
         share_of_walks=SHARE_OF_WALKS,
     )
     trained(lesson, plan.folder, seed, multifurcation.begun(policy, plan.folder / "rewards-begun.pt"))
@@ -103,9 +103,7 @@ STAGES: list[list[Callable[[Plan], None]]] = [[base], [policy, search], [verifie
 def main() -> None:
     """Read the command line and do it."""
     parser = argparse.ArgumentParser(prog="python -m train.tiny", description=__doc__)
-    parser.add_argument(
-        "--minutes", type=float, default=72.0, help="on two cores, of all but the reward model, which takes an eighth more of one"
-    )
+    parser.add_argument("--minutes", type=float, default=72.0, help="on two cores; the reward model takes some more of one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=Path("build/tiny"))
     parser.add_argument("--part", help="one part only; its stage must be due")
