@@ -191,10 +191,8 @@ class Interpreter:
             used, keys = self.books.spent(_inside(operation.key)), [str(sample.key) for sample in operation.samples]
             value = {"role": operation.role, "samples": keys, "scores": scores, "usage": used.fields()}
             self.history.add_outcome(operation.key, "score", digest, value)
-        else:
-            scores = found.value["scores"]
-        self._scored.add(self.bindings.verifier(operation.role, self.who), scores)
-        return scores
+            return scores
+        return found.value["scores"]
 
     async def _score(self, operation: Score) -> list[float | None]:
         """Step the verifier like a strategy: its own operations are charged and journalled one by one."""
@@ -209,7 +207,9 @@ class Interpreter:
         if len(numbers) != len(operation.samples):
             raise RunError(f"verifier {verifier.name} gave {len(numbers)} scores for {len(operation.samples)} samples")
         # NaN and infinities would poison every comparison: to a strategy they are "can't say".
-        return [number if number is not None and math.isfinite(number) else None for number in numbers]
+        said = [number if number is not None and math.isfinite(number) else None for number in numbers]
+        self._scored.add(verifier, said)
+        return said
 
     def deliver(self, path: tuple[int, ...], outcome: Any) -> Any:
         """Commit, enter what an outcome cost into the books, and hand it over; raises where too little arrived."""
