@@ -45,7 +45,8 @@ class RecordedTask:
         self.of_steps = pool.frame["prefix"].count() > 0
         # The boundary of a step is no setting of the user's.
         boundary = (self.steps or Steps()).boundary if self.of_steps else None
-        self.sampling: Mapping[str, Any] = {**limit, **_common_sampling(pool, boundary)}
+        self._common = _common_sampling(pool, boundary)
+        self.sampling: Mapping[str, Any] = {**limit, **self._common}
         self._known: dict[str, tuple[dict[str, Answer], dict[str, bool]]] = {}
 
     def prompt(self, problem: Problem) -> Prompt:

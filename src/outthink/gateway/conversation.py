@@ -120,8 +120,8 @@ class Conversation:
             value = strict(gold) if self._tools else None
         except (ValueError, RecursionError):
             return gold
-        listed = value if isinstance(value, list) else [value]
-        if not all(isinstance(call, dict) and ("function" in call or "name" in call) for call in listed):
+        listed = [call for call in (value if isinstance(value, list) else [value]) if isinstance(call, dict)]
+        if not listed or not all("function" in call or "name" in call for call in listed):
             return gold
         return calls.written("", [call if "function" in call else {"function": call} for call in listed])
 

@@ -108,6 +108,10 @@ def _check_records(records: Records, where: str) -> None:
             raise BadInput(f"{pattern!r} is no regular expression: {error}", where=f"{where}.redact[{at}]") from None
     if records.texts == "redact" and not records.redact:
         raise BadInput("needs `redact`, a list of regular expressions", where=f"{where}.texts")
+    if records.redact and records.texts != "redact":
+        raise BadInput(f"has no effect with texts = {records.texts!r}; write texts = 'redact'", where=f"{where}.redact")
+    if records.folder is None and records != Records():
+        raise BadInput("is missing: without it nothing is recorded, whatever else is set", where=f"{where}.folder")
 
 
 def _check_server(server: Server, keys: bool, where: str) -> None:
