@@ -48,6 +48,7 @@ FAULTS = {
 }
 MODELS = ("calm", "calm@majority:4", "stormy", "stormy@majority:8", "stormy@best_of_majority:4", "stormy@self_refine", "nothing")
 CLIENTS = 24
+BUSY = ("outthink_requests_under_way ", "outthink_requests_waiting ", "outthink_upstream_in_flight")
 
 
 @dataclass
@@ -141,16 +142,14 @@ async def load(base: str, key: str, process: subprocess.Popen[str], upstream: Fa
         tasks = [asyncio.create_task(disturb(process, upstream, tally, until))]
         tasks += [asyncio.create_task(client(session, base, random.Random(i), tally, until)) for i in range(CLIENTS)]
         await asyncio.gather(*tasks)
+        busy = ["/metrics can't be read"]
         for _ in range(100):
-            async with session.get(f"{base}/metrics") as reply:
-                text = await reply.text()
-            busy = [
-                line
-                for line in text.splitlines()
-                if line.startswith(("outthink_requests_under_way ", "outthink_upstream_in_flight"))
-            ]
-            if all(line.endswith(" 0.0") for line in busy):
-                return tally
+            with suppress(aiohttp.ClientError):
+                async with session.get(f"{base}/metrics") as reply:
+                    text = await reply.text()
+                busy = [line for line in text.splitlines() if line.startswith(BUSY)]
+                if busy and all(line.endswith(" 0.0") for line in busy):
+                    return tally
             await asyncio.sleep(0.1)
     tally.lost.append(f"still under way 10 s after the last request: {busy}")
     return tally

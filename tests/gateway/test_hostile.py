@@ -121,6 +121,28 @@ async def test_bytes_that_stop_halfway_leave_nothing_behind() -> None:
             assert response.status == 200
 
 
+async def test_large_bodies_are_bounded_together_and_small_ones_are_not_kept_out() -> None:
+    large = {"model": "up", "messages": [{"role": "user", "content": "x" * 300_000}]}
+    async with serving(Upstream(delay=0.5), bodies_bytes=500_000) as (_, base), aiohttp.ClientSession() as session:
+
+        async def ask(body: dict[str, object]) -> tuple[int, str]:
+            try:
+                async with session.post(base + "/v1/chat/completions", json=body) as response:
+                    code = "" if response.status == 200 else (await response.json())["error"]["code"]
+                    return response.status, code
+            except aiohttp.ClientConnectionError:
+                return 429, "overloaded"  # refused while it was still writing
+
+        small = {"model": "up", "messages": ASK}
+        answers = await asyncio.gather(*(ask(large) for _ in range(8)), *(ask(small) for _ in range(8)))
+        assert answers[8:] == [(200, "")] * 8
+        assert {*answers[:8]} == {(200, ""), (429, "overloaded")}
+        assert 1 <= answers[:8].count((200, "")) <= 2
+        assert await ask(large) == (200, "")  # what was held is given back
+        too_large_for_all = {"model": "up", "messages": [{"role": "user", "content": "x" * 900_000}]}
+        assert await ask(too_large_for_all) == (200, "")  # alone it harms nobody
+
+
 async def test_a_body_that_is_far_too_large_is_not_read_and_not_kept() -> None:
     gc.collect()
     async with serving(body_bytes=1 << 16) as (upstream, base), aiohttp.ClientSession() as session:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 from outthink.gateway.refusal import Refusal
@@ -13,12 +14,54 @@ from outthink.gateway.refusal import Refusal
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
+FREE = 1 << 16
+"""Bytes of each body that don't count against all of them together: whoever sends large ones must not keep small ones out."""
+
+
 class ClientLeft(Exception):
     """The client went away before its request was complete."""
 
 
-async def read_body(receive: Receive, headers: Mapping[str, str], *, most_bytes: int, seconds: float) -> bytes:
-    """The whole body. Raises Refusal (413, 408, 415), ClientLeft."""
+class Bodies:
+    """What the bodies of all requests take together, from their first byte until they are answered.
+
+    most: bytes, not counting the first `FREE` of each
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most, self.held = most, 0
+
+    @contextmanager
+    def one(self) -> Iterator[Callable[[int], None]]:
+        """Call it with the size that this request's body has reached. Raises Refusal (429) where all together are too large."""
+        mine = 0
+
+        def grown(size: int) -> None:
+            nonlocal mine
+            more = max(0, size - FREE) - mine
+            if more > 0 and self.held > mine and self.held + more > self.most:  # one alone may be larger
+                close = {"Connection": "close"}
+                raise Refusal(
+                    429, "too many large requests at once; try again", code="overloaded", retry_after=1.0, headers=close
+                )
+            self.held += more
+            mine += more
+
+        try:
+            yield grown
+        finally:
+            self.held -= mine
+
+
+async def read_body(
+    receive: Receive,
+    headers: Mapping[str, str],
+    *,
+    most_bytes: int,
+    seconds: float,
+    grown: Callable[[int], None] = lambda size: None,
+) -> bytes:
+    """The whole body; `grown` hears how large it is so far. Raises Refusal (413, 408, 415, what `grown` raises), ClientLeft."""
     if headers.get("content-encoding", "identity") != "identity":
         raise Refusal(415, "send the body without Content-Encoding; compressed ones are not read")
     length = headers.get("content-length", "")
@@ -35,6 +78,7 @@ async def read_body(receive: Receive, headers: Mapping[str, str], *, most_bytes:
                 size += len(piece)
                 if size > most_bytes:
                     raise _too_large(most_bytes)
+                grown(size)
                 pieces.append(piece)
                 if not message.get("more_body", False):
                     return b"".join(pieces)

@@ -38,28 +38,36 @@ class Generating:
         gateway, headers = self._gateway, headers_of(scope)
         request_id = id_of(headers)
         shown = {"X-Request-ID": request_id}
-        try:
-            reply = await self._reply(scope, headers, receive, request_id, shown)
-        except ClientLeft:
-            return
-        except OutthinkError as error:
-            await _refused(gateway, scope, refusal_of(error), request_id, send)
-            return
-        except Exception:  # noqa: BLE001  # a bug of ours must not pass for a broken connection
-            _LOG.exception("a request could not be read: this is a bug of Outthink's", extra={"request_id": request_id})
-            await _refused(gateway, scope, bug(), request_id, send)
-            return
-        await reply(scope, receive, send)
+        with gateway.bodies.one() as grown:
+            try:
+                reply = await self._reply(scope, headers, receive, request_id, shown, grown)
+            except ClientLeft:
+                return
+            except OutthinkError as error:
+                await _refused(gateway, scope, refusal_of(error), request_id, send)
+                return
+            except Exception:  # noqa: BLE001  # a bug of ours must not pass for a broken connection
+                _LOG.exception("a request could not be read: this is a bug of Outthink's", extra={"request_id": request_id})
+                await _refused(gateway, scope, bug(), request_id, send)
+                return
+            await reply(scope, receive, send)
 
     async def _reply(
-        self, scope: Mapping[str, Any], headers: Mapping[str, str], receive: Receive, request_id: str, shown: Mapping[str, str]
+        self,
+        scope: Mapping[str, Any],
+        headers: Mapping[str, str],
+        receive: Receive,
+        request_id: str,
+        shown: Mapping[str, str],
+        grown: Callable[[int], None],
     ) -> Reply:
         gateway = self._gateway
         caller = caller_of(gateway, scope, headers)
         if gateway.draining:
             close = {"Connection": "close"}
             raise Refusal(503, "this gateway is going down", code="draining", retry_after=DRAINING_SECONDS, headers=close)
-        body = await read_body(receive, headers, most_bytes=gateway.body_bytes, seconds=gateway.read_seconds)
+        bounds = {"most_bytes": gateway.body_bytes, "seconds": gateway.read_seconds}
+        body = await read_body(receive, headers, **bounds, grown=grown)
         began = time.perf_counter()
         found = parsed(body, nesting=gateway.nesting)
         path = scope.get("path_params", {})

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from outthink.core.backend import Backend
 from outthink.core.errors import BadInput, UnknownName
+from outthink.gateway.body import Bodies
 from outthink.gateway.model import AT_ONCE, Model
 from outthink.gateway.refusal import Refusal
 from outthink.gateway.seams import Admission, AlwaysRoom, Anyone, Keys, NoRecords, Observer, Records
@@ -32,6 +33,7 @@ class Gateway:
     ledger:     the books of every request; scopes of callers must be charged through it
     routes:     further routes of the application, such as /metrics and the page
     body_bytes, read_seconds, nesting: bounds of a request
+    bodies:     bounds what the bodies of all requests take together
     heartbeat:  seconds between two signs of life in a stream
     """
 
@@ -46,6 +48,7 @@ class Gateway:
         ledger: Ledger | None = None,
         routes: Sequence[BaseRoute] = (),
         body_bytes: int = 16 << 20,
+        bodies_bytes: int = 256 << 20,
         read_seconds: float = 30.0,
         nesting: int = 64,
         heartbeat: float = 2.0,
@@ -58,6 +61,7 @@ class Gateway:
         self.ledger = ledger or Ledger()
         self.routes = tuple(routes)
         self.body_bytes, self.read_seconds, self.nesting, self.heartbeat = body_bytes, read_seconds, nesting, heartbeat
+        self.bodies = Bodies(bodies_bytes)
         self.draining = False
         self.under_way = 0
         self._ordinals = itertools.count()

@@ -103,6 +103,7 @@ class Operation:
                 ledger=self.spending.ledger,
                 routes=[metrics_route(self)],
                 body_bytes=self.config.limits.body_bytes,
+                bodies_bytes=self.config.limits.bodies_bytes,
                 read_seconds=self.config.limits.read_seconds,
                 nesting=self.config.limits.nesting,
             )
@@ -157,7 +158,7 @@ class Operation:
         self.gateway.models = named(public(new, made, int(time.time())))
         self.gateway.keys = self._keys(new)
         self.gateway.body_bytes, self.gateway.read_seconds = new.limits.body_bytes, new.limits.read_seconds
-        self.gateway.nesting = new.limits.nesting
+        self.gateway.nesting, self.gateway.bodies.most = new.limits.nesting, new.limits.bodies_bytes
         self.guesses.adopt(new.limits.wrong_keys_per_minute)
         self.admission.adopt(new.limits)
         self.logs.adopt(new.logs)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import uvicorn
 
 BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 75
+"""After which an idle connection is closed: longer than clients and proxies keep theirs (5 to 60 s), or a request of theirs may
+be on its way while we close."""
 
 
 async def serve(
@@ -100,6 +103,7 @@ def _server(gateway: Gateway, drain_seconds: float) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=max(1, math.ceil(drain_seconds)),
     )
     return Server(config)

@@ -36,6 +36,9 @@ class Limits:
     queue: int = setting("requests that may wait for their turn; more get 429", 256, least=0, most=65536)
     queue_seconds: float = setting("how long one may wait before it gets 429", 30.0, least=0)
     body_bytes: int = setting("largest request body; larger ones get 413", 16 << 20, least=1024)
+    bodies_bytes: int = setting(
+        "bytes of all request bodies at once, not counting 64 KiB of each; more get 429", 256 << 20, least=1024
+    )
     read_seconds: float = setting("how long a client may take to send its request", 30.0, least=0.1)
     nesting: int = setting("how deep JSON may nest in a request", 64, least=4, most=512)
     wrong_keys_per_minute: float = setting(
