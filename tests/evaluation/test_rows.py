@@ -44,12 +44,15 @@ def test_one_run_answers_every_smaller_budget() -> None:
     assert [each.credit for each in found] == [0, 0, 1, 1, 1]
     assert [each.usage.samples for each in found] == [1, 2, 3, 4, 4]
     assert at_budget(run, Budget(completion_tokens=29))[1].samples == 2
-    assert at_budget(run, Budget(completion_tokens=9)) == (None, Usage())
+    nothing, spent = at_budget(run, Budget(completion_tokens=9))
+    assert (nothing, spent.completion_tokens) == (None, 9), "a sample that was cut costs all that was granted"
 
 
 def test_a_budget_that_nothing_fits_gives_no_answer_and_says_so() -> None:
     (found,) = outcomes(result("4"), PROBLEM, {"4": True}, budgets=[Budget(completion_tokens=5)])
-    assert (found.answer, found.credit, found.usage, found.reason) == (None, 0.0, Usage(), "why not")
+    assert (found.answer, found.credit, found.usage.completion_tokens, found.reason) == (None, 0.0, 5, "why not")
+    (cut,) = outcomes(Result("p", "single", None, None, Stop.BUDGET, "", usage(1)), PROBLEM, {}, budgets=[Budget(samples=1)])
+    assert (cut.credit, cut.usage) == (0.0, usage(1)), "what ended without an answer was paid for"
     (lost,) = outcomes(result(stop=Stop.FAILED), PROBLEM, {}, label="mine")
     assert (lost.strategy, lost.budget, lost.answer, lost.credit) == ("mine", "no limit", None, 0.0)
 

@@ -54,12 +54,22 @@ def within(usage: Usage, budget: Budget) -> bool:
 def at_budget(result: Result, budget: Budget | None) -> tuple[Selection | None, Usage]:
     """What the run would have answered had it been given this budget: its last offer within it, and what that took.
 
-    None: what it answered in the end. Exact for strategies whose offers don't depend on the budget they were given.
+    None: what it answered in the end. Exact for strategies whose offers don't depend on the budget they were given. A run that
+    had offered nothing by then had spent the budget all the same, on what it spent all of it on.
     """
-    if budget is None or (within(result.usage, budget) and result.selection is not None):
+    if budget is None or within(result.usage, budget):
         return result.selection, result.usage
     inside = [offer for offer in result.offers if within(offer.usage, budget)]
-    return (inside[-1].selection, inside[-1].usage) if inside else (None, Usage())
+    return (inside[-1].selection, inside[-1].usage) if inside else (None, _part(result.usage, budget))
+
+
+def _part(usage: Usage, budget: Budget) -> Usage:
+    """A usage in proportion, so that it just fits a budget that it exceeds."""
+    spent = {**usage.fields(), "tokens": usage.tokens}
+    over = [limit / have for name, limit in budget.limits().items() if name != "seconds" and (have := spent[name] or 0) > limit]
+    share = min(over, default=1.0)
+    counts = (round(count * share) for count in usage[:8])
+    return Usage(*counts, usd=None if usage.usd is None else usage.usd * share, seconds=usage.seconds * share)
 
 
 def classes_of(selection: Selection) -> list[str]:
