@@ -56,6 +56,27 @@ def test_a_finished_evaluation_answers_too(outthink: Outthink, pool: Path) -> No
     assert "at equal tokens" in said.out
 
 
+def test_strategies_of_two_evaluations_are_compared_by_problem(outthink: Outthink, pool: Path) -> None:
+    for name, strategy in (("long", "single"), ("short", "best-of-n")):
+        words = ("--strategies", strategy, "--budgets", "1,4", "--report", name)
+        assert outthink("eval", "--pool", str(pool), *words).code == 0
+    ends = "long/evaluation.json", "short/evaluation.json"
+    said = outthink("compare", ends[0], "single", "best-of-n", "--against", ends[1])
+    assert said.code == 0, said.err
+    assert said.out.startswith("single of long/evaluation.json ")
+    assert "best_of_n of short/evaluation.json" in said.out
+    assert "12 problems" in said.out
+    same = outthink("compare", ends[0], "single", "single", "--against", ends[0], "--json").document
+    assert same["difference"]["value"] == 0
+    for words, told in (
+        ((ends[0], "majority", "best-of-n", "--against", str(pool)), "is a pool; give the evaluation.json"),
+        ((ends[0], "first_finish", "best-of-n", "--against", ends[1]), "strategy of long/evaluation.json"),
+    ):
+        wrong = outthink("compare", *words)
+        assert wrong.code == 2
+        assert told in wrong.err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

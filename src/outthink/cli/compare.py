@@ -11,13 +11,17 @@ import click
 
 from outthink.cli.options import as_json, budgets, parameters
 from outthink.cli.terminal import Output, Progress
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, UnknownName
 
 
 @click.command()
 @click.argument("source", metavar="POOL_OR_EVALUATION", type=click.Path(path_type=Path))
 @click.argument("first")
 @click.argument("second")
+@click.option(
+    "--against", type=click.Path(path_type=Path), metavar="EVALUATION",
+    help="Take SECOND from this one: another model or task on the same problems.",
+)  # fmt: skip
 @click.option("--equal", type=click.Choice(["tokens", "samples", "usd"]), help="What is equal; default: tokens, else samples.")
 @click.option("--at", type=float, help="So much of it per problem; default: the most that both were measured at.")
 @click.option("--budgets", help="Of a pool: what to measure at; default: 1, 2, 4 ... as many samples as were recorded.")
@@ -32,16 +36,39 @@ from outthink.core.errors import BadInput
 def compare(output: Output, /, **given: Any) -> None:
     """Say whether strategy FIRST is better than SECOND at equal cost.
 
-    The two are replayed on a pool (.parquet), or read from the evaluation.json that `outthink eval --report` writes.
+    The two are replayed on a pool (.parquet), or read from the evaluation.json that `outthink eval --report` writes: from two of
+    them with --against, such as one long answer of a model that backtracks and many short ones of another.
     """
     from outthink.evaluation.comparison import compare as compared
 
     source: Path = given["source"]
-    rows = replayed(given) if source.suffix == ".parquet" else read(source)
-    known = {row["strategy"] for row in rows}  # of an evaluation: names of the user's own, which may hold hyphens
-    names = [name if name in known else name.replace("-", "_") for name in (given["first"], given["second"])]
+    if given["against"] is not None:
+        rows, names = across(source, given["first"], given["against"], given["second"])
+    else:
+        rows = replayed(given) if source.suffix == ".parquet" else read(source)
+        names = [_known(rows, name) for name in (given["first"], given["second"])]
     found = compared(rows, *names, equal=given["equal"] or "", at=given["at"])
     output.show(found.fields(), str(found))
+
+
+def across(source: Path, first: str, against: Path, second: str) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """The rows of one strategy of each of two evaluations, and what they are then called. Raises BadInput, UnknownName."""
+    made, names = list[Mapping[str, Any]](), list[str]()
+    for path, strategy in ((source, first), (against, second)):
+        if path.suffix == ".parquet":
+            raise BadInput("is a pool; give the evaluation.json that `outthink eval --report` writes", where=str(path))
+        rows = read(path)
+        own = _known(rows, strategy)
+        if own not in (known := {str(row["strategy"]) for row in rows}):
+            raise UnknownName(f"strategy of {path}", strategy, known)
+        names.append(f"{own} of {path}")
+        made += [{**row, "strategy": names[-1]} for row in rows if row["strategy"] == own]
+    return made, names
+
+
+def _known(rows: list[Mapping[str, Any]], name: str) -> str:
+    """A strategy's name as the rows have it: names of the user's own may hold hyphens."""
+    return name if name in {row["strategy"] for row in rows} else name.replace("-", "_")
 
 
 def read(path: Path) -> list[Mapping[str, Any]]:

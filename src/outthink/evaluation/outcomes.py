@@ -68,8 +68,8 @@ def _part(usage: Usage, budget: Budget) -> Usage:
     spent = {**usage.fields(), "tokens": usage.tokens}
     over = [limit / have for name, limit in budget.limits().items() if name != "seconds" and (have := spent[name] or 0) > limit]
     share = min(over, default=1.0)
-    counts = (round(count * share) for count in usage[:8])
-    return Usage(*counts, usd=None if usage.usd is None else usage.usd * share, seconds=usage.seconds * share)
+    counts = [round(count * share) for count in usage[:8]]
+    return Usage(*counts)._replace(usd=None if usage.usd is None else usage.usd * share, seconds=usage.seconds * share)
 
 
 def classes_of(selection: Selection) -> list[str]:
