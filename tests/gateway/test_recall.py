@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from outthink.cli.view import known, write
-from outthink.core.errors import BadInput, JournalDamaged, JournalLocked, UnknownName
+from outthink.core.errors import BadInput, JournalDamaged, JournalLocked, OutthinkError, UnknownName
 from outthink.gateway.recall import read_record
 from outthink.gateway.resuming import Resumed, resume
 from outthink.gateway.writer import Writer, alive
@@ -161,6 +161,15 @@ async def test_what_cannot_be_gone_on_with_says_why(tmp_path: Path) -> None:
         config.write_text('[models.other]\nupstreams = [{ url = "http://127.0.0.1:9/v1", model = "up" }]\n')
         with pytest.raises(UnknownName, match=r"no model in .* is called 'up'"):
             await resume(path, file=config)
+        whole = path.read_bytes()
+        for broken in ("model", "sampling", "strategy", "parameters", "budget", "seed", "roles", "public_model", "task"):
+            for change in ("DELETE FROM header WHERE name = ?", "UPDATE header SET value = '[[1]]' WHERE name = ?"):
+                path.write_bytes(whole)
+                with closing(sqlite3.connect(path)) as db, db:
+                    db.execute(change, (broken,))
+                with pytest.raises(OutthinkError):
+                    await resume(path, model=made.url)
+        path.write_bytes(whole)
         with closing(sqlite3.connect(path)) as db, db:
             db.execute("UPDATE header SET value = json_remove(value, '$.prompt') WHERE name = 'notes'")
         with pytest.raises(JournalDamaged, match="is no record of a gateway or is broken"):

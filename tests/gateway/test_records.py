@@ -187,7 +187,9 @@ def test_old_records_go_and_then_the_oldest(tmp_path: Path) -> None:
         day = tmp_path / f"2026-01-{10 - age:02}"
         day.mkdir()
         (day / "r.db").write_bytes(b"x" * 100_000)
-        os.utime(day / "r.db", (now - age * 86_400 - 1, now - age * 86_400 - 1))
+        (day / "r.db.lock").touch()  # somebody went on with it
+        for file in day.iterdir():
+            os.utime(file, (now - age * 86_400 - 1, now - age * 86_400 - 1))
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.db").write_bytes(b"x" * 900_000)
     os.utime(tmp_path / "notes" / "mine.db", (0, 0))

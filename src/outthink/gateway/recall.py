@@ -28,6 +28,10 @@ from outthink.report.run_view import listed
 from outthink.runtime.recorded import NOTES, read_header
 
 KIND, COMMAND = "gateway", "serve"
+_HEADER = {
+    "model": str, "task": str, "seed": int, "sampling": dict, "verifiers": dict, "roles": dict, "strategy": str,
+    "parameters": dict, "budget": str, "public_model": str, "protocol": str, "request": str, "key": str,
+}  # fmt: skip
 _BROKEN = (KeyError, TypeError, ValueError, AttributeError)
 
 
@@ -102,10 +106,10 @@ class Kept:
 
     def asked(self, model: Model) -> Asked:
         """The request again, of this model. Raises UsageError where its record says what can't be."""
-        header, form = self.header, self.notes["form"]
-        sampling = dict(header["sampling"]["generator"])
+        header = self.header
         budget = header["budget"]
         try:
+            form, sampling = self.notes["form"], dict(header["sampling"]["generator"])
             return Asked(
                 id=header["request"],
                 protocol=header["protocol"],
@@ -162,6 +166,9 @@ def read_record(path: str | Path) -> Kept:
         raise BadInput("was not made by a gateway (outthink serve)", where=where)
     if not isinstance(notes, dict) or "form" not in notes:
         raise BadInput("was made by an older version, which didn't keep how the request was asked", where=where)
+    for name, kind in _HEADER.items():
+        if not isinstance(header.get(name), kind):
+            raise JournalDamaged(f"{path} is no record of a gateway or is broken: it doesn't say its {name.replace('_', ' ')}")
     redacted = header.get("texts", "")
     try:
         prompt = Prompt.of_fields(notes["prompt"] if not redacted else ["raw", "", ""])
