@@ -9,7 +9,8 @@ end it is checked, and the exit code says whether it holds, that
 - nothing is lost: every request got an answer or an error of the gateway's own, and nothing is under way any more
 - accounts are true: what the gateway charged the key (tokens) is never less than what the upstreams generated, and where they
   reported truthfully (the model `calm`: no fault on the way, nobody leaves) clients were told exactly that
-- memory is flat: what the gateway holds in the last third exceeds that in the second by less than `GROWTH_MEGABYTES`
+- memory is flat: what the gateway holds in the last third exceeds that in the second by less than `GROWTH_MEGABYTES`, and it
+  has no more files and connections open, but for `GROWTH_DESCRIPTORS`
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,6 +40,7 @@ from outthink.gateway.spending import history
 from outthink.testing.fake_server import FakeServerProcess, FakeSettings
 
 GROWTH_MEGABYTES = 24
+GROWTH_DESCRIPTORS = 64
 FAULTS = {
     "server_error": 0.03,
     "rate_limit": 0.03,
@@ -60,6 +63,7 @@ class Tally:
     left: int = 0
     calm_tokens: int = 0
     megabytes: list[float] = field(default_factory=list)
+    descriptors: list[int] = field(default_factory=list)
 
 
 def configuration(folder: Path, calm: str, stormy: list[str], key: str) -> str:
@@ -119,6 +123,7 @@ async def disturb(process: subprocess.Popen[str], upstream: FakeServerProcess, t
         await asyncio.sleep(1)
         turn += 1
         tally.megabytes.append(resident(process.pid))
+        tally.descriptors.append(len(os.listdir(f"/proc/{process.pid}/fd")))
         if turn % 10 == 4:
             os.kill(upstream.pid, signal.SIGSTOP)
         if turn % 10 == 6:
@@ -185,18 +190,28 @@ def soak(seconds: float) -> list[str]:
         charged = sum(row["tokens"] for row in spent)
         quiet, noisy = calm.metrics(), [each.metrics() for each in stormy]
     real = [each["prompt_tokens"] + each["generated_tokens"] for each in (quiet, *noisy)]
-    third = len(tally.megabytes) // 3
-    early, late = statistics.median(tally.megabytes[third : 2 * third] or [0]), statistics.median(tally.megabytes[-third:] or [0])
+    early, late = thirds(tally.megabytes)
+    open_early, open_late = thirds(tally.descriptors)
     print(f"{sum(tally.statuses.values())} answers {dict(tally.statuses)}, {tally.left} clients left")
     print(f"charged {charged:.0f} tokens; upstreams computed {sum(real)} (calm {real[0]}, told clients {tally.calm_tokens})")
-    print(f"memory {early:.1f} MB in the second third, {late:.1f} MB in the last")
+    print(
+        f"memory {early:.1f} MB in the second third, {late:.1f} MB in the last; open files {open_early:.0f} and {open_late:.0f}"
+    )
     if charged < sum(real):
         wrong.append(f"charged {charged:.0f} tokens where {sum(real)} were computed")
     if tally.calm_tokens != real[0]:
         wrong.append(f"told clients {tally.calm_tokens} tokens where {real[0]} were computed, without any fault")
     if late - early > GROWTH_MEGABYTES:
         wrong.append(f"memory grew by {late - early:.1f} MB")
+    if open_late - open_early > GROWTH_DESCRIPTORS:
+        wrong.append(f"open files and connections grew by {open_late - open_early:.0f}")
     return wrong
+
+
+def thirds(values: Sequence[float]) -> tuple[float, float]:
+    """Medians of the second third and of the last."""
+    third = len(values) // 3
+    return statistics.median(values[third : 2 * third] or [0]), statistics.median(values[-third:] or [0])
 
 
 def listening(log: Path, process: subprocess.Popen[str]) -> str:

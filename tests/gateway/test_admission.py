@@ -75,6 +75,28 @@ def test_who_waits_too_long_is_told_so_and_leaves_no_trace() -> None:
     run_virtually(main())
 
 
+@pytest.mark.parametrize("others", [0, 1, 3])
+def test_who_leaves_the_queue_in_the_moment_of_its_turn_harms_nobody(others: int) -> None:
+    async def main() -> None:
+        admission, spending = door(at_once=1, queue=10), Spending(None)
+        entered: list[int] = []
+
+        async def one(number: int) -> None:
+            async with admission.place(asked(client(spending))):
+                entered.append(number)
+                await asyncio.sleep(0.1)
+
+        async with admission.place(asked(client(spending))):
+            tasks = [asyncio.create_task(one(number)) for number in range(1 + others)]
+            await asyncio.sleep(0.1)
+            tasks[0].cancel()  # it hears of that in the next turn of the loop; the place comes free in this one
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert entered == list(range(1, 1 + others))
+        assert (admission.under_way, admission.waiting, admission._of_key, admission._queues) == (0, 0, {}, {})
+
+    run_virtually(main())
+
+
 def test_keys_take_turns_whatever_one_of_them_has_waiting() -> None:
     async def main() -> None:
         admission, spending = door(at_once=1, queue=100), Spending(None)

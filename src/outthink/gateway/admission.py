@@ -135,11 +135,12 @@ class Admission:
             raise
 
     def _forget(self, name: str, turn: asyncio.Future[None]) -> None:
-        self.waiting -= 1
-        queue = self._queues[name]
-        queue.remove(turn)
-        if not queue:
-            del self._queues[name]
+        queue = self._queues.get(name, ())
+        if turn in queue:  # else `_grant` came upon it first
+            self.waiting -= 1
+            queue.remove(turn)
+            if not queue:
+                del self._queues[name]
 
     def _grant(self) -> None:
         """Let in who waits, one of each key in turn, so that no key can keep the others out."""
@@ -151,8 +152,9 @@ class Admission:
             else:
                 del self._queues[name]
             self.waiting -= 1
-            self.under_way += 1
-            turn.set_result(None)
+            if not turn.done():  # whoever waited may have just left, and doesn't know it yet
+                self.under_way += 1
+                turn.set_result(None)
 
     def _end(self) -> None:
         self.under_way -= 1

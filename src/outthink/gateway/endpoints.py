@@ -66,8 +66,8 @@ class Generating:
         if gateway.draining:
             close = {"Connection": "close"}
             raise Refusal(503, "this gateway is going down", code="draining", retry_after=DRAINING_SECONDS, headers=close)
-        bounds = {"most_bytes": gateway.body_bytes, "seconds": gateway.read_seconds}
-        body = await read_body(receive, headers, **bounds, grown=grown)
+        most, seconds = gateway.body_bytes, gateway.read_seconds
+        body = await read_body(receive, headers, most_bytes=most, seconds=seconds, grown=grown)
         began = time.perf_counter()
         found = parsed(body, nesting=gateway.nesting)
         path = scope.get("path_params", {})
