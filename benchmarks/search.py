@@ -65,15 +65,16 @@ class Setting(NamedTuple):
 
 def by_size(n: int) -> dict[str, dict[str, Any]]:
     """Parameters with which a strategy grows about as many steps as n answers have."""
-    expansions = max(1, 3 * n // 4)
+    branching = max(4, n // 4)  # where a node is asked once, few children end a search early
+    expansions = max(1, 3 * n // branching)
     return {
         "beam_search": {"width": n, "branching": 4},
         "dvts": {"width": n, "branching": 4},
         "rebase": {"width": n},
         "ets": {"width": n},
-        "a_star": {"branching": 4, "width": max(1, n // 8), "expansions": expansions},
-        "best_first": {"branching": 4, "expansions": expansions},
-        "mcts": {"branching": 4, "simulations": 3 * n},
+        "a_star": {"branching": branching, "width": max(1, n // 8), "expansions": expansions},
+        "best_first": {"branching": branching, "expansions": expansions},
+        "mcts": {"branching": branching, "simulations": 3 * n},
         "particle_filter": {"width": n},
         "particle_gibbs": {"width": max(2, n // 2), "iterations": 2},
         "parallel_tempering": {"width": max(2, n // 4), "iterations": 2},
