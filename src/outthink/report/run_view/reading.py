@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from outthink.core.errors import BadInput, JournalDamaged, UnknownName
-from outthink.runtime.recorded import BROKEN, Recorded, reader, recorded_of
+from outthink.core.selection import Stop
+from outthink.runtime.recorded import BROKEN, NOTES, Recorded, reader, recorded_of
 
 At = tuple[tuple[int, ...], int, int]
 MOST_LISTED = 1000
@@ -32,6 +33,12 @@ class Found:
     answer: str | None
     recorded: Recorded
     arrived: dict[At, float | None] = field(default_factory=dict)
+
+    @property
+    def error(self) -> str:
+        """What ended a gateway's request without a result, or ""."""
+        notes = self.header.get(NOTES)
+        return str(notes.get("error", "")) if isinstance(notes, dict) and self.state == Stop.FAILED else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ class Story:
     why_not: str = ""
 
 
+_BY_TEXTS = "the strategy went by texts, and they were changed as they were recorded"
 _OTHER_WAY = "replayed, the strategy goes another way than it did: its code or its settings have changed since"
 
 
@@ -83,19 +84,23 @@ def replay(found: Found, what: Setting, known: Mapping[str, Strategy] = {}) -> S
     # Only names that are installed here: a journal from elsewhere can't make us import what it likes.
     if what.strategy not in known and what.strategy not in catalogue.strategies():
         return Story(why_not=f"the strategy {what.strategy} is not installed here")
-    story = Story()
+    story, other_way = Story(), _BY_TEXTS if found.header.get("texts") else _OTHER_WAY
     try:
         strategy = known.get(what.strategy) or catalogue.strategy(what.strategy)
         story.reason = run_virtually(_replayed(_spec(found, what, strategy), strategy, found, story))
     except JournalMismatch:
-        return Story(why_not=_OTHER_WAY)
+        return Story(why_not=other_way)
     except OutthinkError as error:
+        told = found.error
+        if told and (told == str(error) or found.header.get("texts")):  # it ended as it did then
+            story.reason = told
+            return story
         return Story(why_not=f"it can't be replayed with this version of Outthink: {error}")
     ended = found.state not in (None, Stop.CANCELLED)
     reached = {step.place for step in story.steps}
     missed = any(at[:2] not in reached for at in found.recorded.samples if all(part >= 0 for part in at[0]))
     answer = story.selection.answer if story.selection is not None else None
-    return Story(why_not=_OTHER_WAY) if ended and (missed or answer != found.answer) else story
+    return Story(why_not=other_way) if ended and (missed or answer != found.answer) else story
 
 
 async def _replayed(spec: RunSpec, strategy: Strategy, found: Found, story: Story) -> str:

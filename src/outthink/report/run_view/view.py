@@ -12,13 +12,12 @@ from typing import Any
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.key import Key
-from outthink.core.selection import Selection, Stop
+from outthink.core.selection import Selection
 from outthink.core.strategy import Strategy
 from outthink.report.run_view.reading import At, Found, Setting, read, setting
 from outthink.report.run_view.replay import Step, Story, replay
 from outthink.report.run_view.spending import curve, limits, offers
 from outthink.report.run_view.tree import Piece, branches, depths
-from outthink.runtime.recorded import NOTES
 from outthink.runtime.rows import Row
 
 _REDACTED = {
@@ -93,19 +92,13 @@ def _ending(found: Found, what: Setting, story: Story, most_text: int) -> dict[s
         answer = story.offers[-1].selection.answer
     return {
         "state": found.state,
-        "reason": story.reason or (cut if found.state == "budget" else _error(found)),
+        "reason": story.reason or (cut if found.state == "budget" else found.error),
         "answer": None if answer is None else answer[:most_text],
         "usage": _numbers(usage.fields()),
         "wall_seconds": found.recorded.wall_seconds,
         "under_way": len(found.recorded.sent) if found.state is None else 0,
         "budget": limits(_budget(what), usage, found.recorded.wall_seconds),
     }
-
-
-def _error(found: Found) -> str:
-    """What ended a gateway's request without a result."""
-    notes = found.header.get(NOTES)
-    return str(notes["error"]) if isinstance(notes, dict) and "error" in notes and found.state == Stop.FAILED else ""
 
 
 def _budget(what: Setting) -> Budget:
