@@ -135,8 +135,8 @@ class Admission:
             raise
 
     def _forget(self, name: str, turn: asyncio.Future[None]) -> None:
-        queue = self._queues.get(name, ())
-        if turn in queue:  # else `_grant` came upon it first
+        queue = self._queues.get(name)
+        if queue is not None and turn in queue:  # else `_grant` came upon it first
             self.waiting -= 1
             queue.remove(turn)
             if not queue:
