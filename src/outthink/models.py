@@ -27,8 +27,8 @@ def backend_of(
     """The backend that `model` names; a backend is returned as it is.
 
     - `embedded`: the small instruct model that comes as a package, run in this process
-    - `tiny`, `tiny-search`, `tiny-weak`, `tiny-verifier`, `tiny-verifier-rollouts`: the tiny reasoner (docs/tiny.md), which comes
-      with Outthink and only knows the tasks `countdown`, `countdown_search` and `calc`
+    - `tiny`, `tiny-search`, `tiny-weak`, `tiny-verifier`, `tiny-verifier-rollouts`, `tiny-rewards`: the tiny reasoner
+      (docs/tiny.md), which comes with Outthink and only knows the tasks `countdown`, `countdown_search` and `calc`
     - a path that ends in .gguf, or `hf:owner/repository/file.gguf`: that file, run in this process
     - `forked:` and one of these: the same file, whose samples share every token they have in common (docs/sharing.md)
     - `http(s)://host[:port][/v1]#name`: a model on an OpenAI-compatible server; without #name the server's only one

@@ -63,7 +63,7 @@ EMBEDDED = Wheel(
 """SmolLM2-135M-Instruct, Apache-2.0."""
 
 
-SHIPPED = ("tiny", "tiny-search", "tiny-weak", "tiny-verifier", "tiny-verifier-rollouts")
+SHIPPED = ("tiny", "tiny-search", "tiny-weak", "tiny-verifier", "tiny-verifier-rollouts", "tiny-rewards")
 """The tiny reasoner's models, which come with Outthink; their card lies beside them."""
 SHIPPED_FOLDER = Path(__file__).resolve().parent / "tiny"
 
