@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
+from pathlib import Path
+
+import pytest
 
 from outthink.api import evaluate_async
 from outthink.backends.played import RecordedSample
 from outthink.backends.pool import PoolBackend
+from outthink.core.backend import Completion, Request
+from outthink.core.budget import Budget
 from outthink.core.key import Key
 from outthink.core.operation import Generate
 from outthink.core.problem import Problem
@@ -17,6 +23,7 @@ from outthink.core.sampling import Sampling
 from outthink.core.selection import Result, Selection
 from outthink.core.strategy import strategy
 from outthink.runtime.places import Places, Taken
+from outthink.session import Session
 from outthink.testing.worlds import ToyTask
 
 ASKED = Prompt.chat("2+2?")
@@ -63,3 +70,44 @@ async def test_children_that_fill_budgets_at_once_draw_every_recorded_sample_onc
         )
     assert Counter((answers[0] or "").split()) == Counter("01234567")
     assert answers[0] == answers[1]
+
+
+@strategy("waiting")
+async def waiting(run: Run, problem: Problem) -> Selection:
+    """Two children at once whose samples wait for each other's refunds, so that their places are mixed."""
+
+    async def fill(child: Run) -> list[str]:
+        return [sample.text for sample in await child.generate(problem, None)]
+
+    found = await run.all([fill, fill], budget=Budget(completion_tokens=20))
+    return Selection(" ".join(text for texts in found for text in texts or ()), "all")
+
+
+class Dying(PoolBackend):
+    """Answers so many requests, and then no more."""
+
+    left = 0
+
+    async def complete(self, request: Request) -> Completion:
+        self.left -= 1
+        if self.left < 0:
+            await asyncio.Event().wait()
+        return await super().complete(request)
+
+
+@pytest.mark.parametrize("after", [3, 6, 9])
+async def test_a_resume_draws_nothing_again_that_was_recorded(tmp_path: Path, after: int) -> None:
+    held = [RecordedSample(at, f"{at}", Finish.EOS, completion_tokens=1) for at in range(26)]
+
+    async def solved(model: PoolBackend, seconds: float) -> Result:
+        async with Session(model, task=ToyTask(), journal=tmp_path / "run.db", sampling={"max_tokens": 10}) as session:
+            return await asyncio.wait_for(session.solve(Problem("2+2?", "p"), waiting), seconds)
+
+    dying = Dying("test", lambda _: held)
+    dying.left = after
+    with pytest.raises(TimeoutError):
+        await solved(dying, 0.2)
+    result = await solved(PoolBackend("test", lambda _: held), 60)
+    drawn = Counter((result.answer or "").split())
+    assert drawn.total() > after
+    assert max(drawn.values()) == 1

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 from typing import Any, Protocol
 
 from outthink.core.backend import Identity
@@ -22,7 +23,7 @@ from outthink.runtime.books import Books
 from outthink.runtime.endpoint import Endpoint
 from outthink.runtime.history import History
 from outthink.runtime.listening import Listener
-from outthink.runtime.places import Places
+from outthink.runtime.places import PLACE, Places
 from outthink.runtime.rows import Row, cut_meta
 from outthink.runtime.streams import Stream, heard
 from outthink.runtime.under_way import UnderWay
@@ -66,6 +67,8 @@ class Generation:
         self.scope = run.books.scope_of(self.key.path)
         # A stream's place was taken when it was started: its task may run later, and at another time in a resume.
         self.places = stream.places if stream is not None and stream.places is not None else run.places(operation)
+        # Children draw beside each other; a verifier's own run (below 0) draws from its own role.
+        self._in_child = bool(self.key.path) and min(self.key.path) >= 0
         self._arrivals = Arrivals(operation, ())
         self._under_way = UnderWay()
         self._batch: Batch | None = None  # the last that was sent
@@ -220,6 +223,8 @@ class Generation:
 
     def arrived(self, row: Row) -> None:
         """A row of one of its samples."""
+        if self._in_child and row.state in ("ok", "failed"):
+            row = replace(row, meta={**row.meta, PLACE: [*self.places.of(row.index)]})
         self.run.history.add_sample(row)
         if row.state != "paid":
             if self.run.listener is not None:

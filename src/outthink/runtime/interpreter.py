@@ -40,7 +40,7 @@ from outthink.runtime.history import History
 from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
 from outthink.runtime.listening import Listener
-from outthink.runtime.places import Places, Taken
+from outthink.runtime.places import Places, Taken, recorded_places
 from outthink.runtime.races import Races
 from outthink.runtime.roles import OWN_ROLES, answer_invoke
 from outthink.runtime.rows import clean
@@ -79,7 +79,8 @@ class Interpreter:
         self.races = Races(self)
         self.steps = bindings.step_rule()
         self._memories: dict[tuple[tuple[int, ...], str], dict[str, float | None]] = {}
-        self._taken, self._scored = Taken(), Scored()
+        before = self.history.before
+        self._taken, self._scored = Taken(() if before is None else before.samples.values()), Scored()
         self._samples: dict[Key, Sample] = {}
         self._failed: dict[Key, Failure] = {}
         self._ended: Cut | None = None
@@ -253,7 +254,8 @@ class Interpreter:
 
     def places(self, operation: Generate) -> Places:
         """New places among the samples of this run."""
-        return Places(operation, self._taken)
+        before, key = self.history.before, operation.key
+        return Places(operation, self._taken, {} if before is None else recorded_places(before.of(key.path, key.seq)))
 
     def _best(self) -> Selection | None:
         return self.books.offers[-1].selection if self.books.offers else None
