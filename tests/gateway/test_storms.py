@@ -17,6 +17,7 @@ from outthink.core.budget import Budget
 from outthink.gateway.seams import Caller
 from outthink.runtime.ledger import CALLS, TOKENS, Scope
 from outthink.testing.fake_server import FakeServer, FakeSettings
+from tests.gateway.operating import SECRET, running
 from tests.gateway.serving import gateway_over
 from tests.gateway.test_requests import post
 from tests.gateway.test_streams import Seen, posted, until
@@ -36,10 +37,11 @@ class Everybody:
         return Caller(name="everybody", scope=self.scope)
 
 
-async def leaves(base: str, body: dict[str, Any], leave: asyncio.Event, *, abort: bool) -> None:
+async def leaves(base: str, body: dict[str, Any], leave: asyncio.Event, *, abort: bool, key: str) -> None:
     """Asks, and is gone when all of them go: by an end or by a reset."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(base.rpartition(":")[2]))
-    writer.write(post(json.dumps({"max_tokens": 64, **body}).encode()))
+    sent = json.dumps({"max_tokens": 64, **body}).encode()
+    writer.write(post(sent, more=f"Authorization: Bearer {key}\r\nConnection: close\r\n".encode()))
     reading = asyncio.create_task(reader.read())
     await asyncio.wait([reading, asyncio.create_task(leave.wait())], return_when=asyncio.FIRST_COMPLETED)
     if abort:
@@ -50,7 +52,7 @@ async def leaves(base: str, body: dict[str, Any], leave: asyncio.Event, *, abort
     await asyncio.gather(reading, return_exceptions=True)
 
 
-async def storm(base: str, server: FakeServer, gone: Callable[[], bool], seconds: float) -> None:
+async def storm(base: str, gone: Callable[[], bool], seconds: float, key: str = "none") -> None:
     """256 clients with requests of every kind, who leave together after so many seconds."""
     leave = asyncio.Event()
     kinds = [("fake", True), ("fake", False), ("fake@majority:3", True), ("fake@majority:3", False), ("fake@self_refine", False)]
@@ -59,7 +61,7 @@ async def storm(base: str, server: FakeServer, gone: Callable[[], bool], seconds
         model, stream = kinds[at % len(kinds)]
         asked = [{"role": "user", "content": f"Case {at}: which number?"}]
         body = {"model": model, "stream": stream, "messages": asked}
-        crowd.append(asyncio.create_task(leaves(base, body, leave, abort=at % 2 == 0)))
+        crowd.append(asyncio.create_task(leaves(base, body, leave, abort=at % 2 == 0, key=key)))
     await asyncio.sleep(seconds)
     leave.set()
     await asyncio.gather(*crowd)
@@ -86,7 +88,7 @@ async def test_256_clients_that_leave_at_once_leave_nothing_behind() -> None:
 
         kept: list[Counter[str]] = []
         for seconds in (0.02, 0.3, 0.6, 0.3, 0.0):  # before, while and after their first words; two to warm up
-            await storm(base, server, gone, seconds)
+            await storm(base, gone, seconds)
             before = accounts.generated_tokens
             await asyncio.sleep(0.1)
             assert accounts.generated_tokens == before  # nobody is generated for
@@ -114,3 +116,27 @@ async def test_256_clients_that_leave_at_once_leave_nothing_behind() -> None:
         assert keys.scope.used[CALLS] == told["calls"]
         assert keys.scope.used[TOKENS] == sum(value for name, value in told.items() if name in KINDS)
         assert any(ended.left for ended in seen.ends)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_crowd_that_leaves_the_queue_of_a_gateway_in_operation(tmp_path: Path) -> None:
+    limits = "[limits]\nat_once = 16\nqueue = 512\n[records]\nfolder = '" + str(tmp_path / "records") + "'\n"
+    settings = FakeSettings(api_key=SECRET, latency=0.01, per_token=0.002)
+    async with running(tmp_path, settings, more=limits) as run:
+        admission, (server,) = run.operation.admission, run.servers
+
+        def gone() -> bool:
+            return admission.under_way == admission.waiting == run.operation.gateway.under_way == server.accounts.in_flight == 0
+
+        for seconds in (0.3, 0.6, 0.1):
+            await storm(run.base, gone, seconds, run.keys["alice"])
+            assert (admission._of_key, admission._queues) == ({}, {})
+            assert (await run.post())[0] == 200
+        day = run.operation.spending.day("alice", Budget())
+        accounts = server.accounts
+        spent = sum(entry.prompt for entry in accounts.ledger) + accounts.generated_tokens
+        assert day.spent["tokens"] >= spent > 0  # what was lost with those who left counts at its most
+        assert day.scope.reserved == pytest.approx([0.0] * 6, abs=1e-12)  # money is a fraction
+        assert '"error"' not in run.log.getvalue()
+        assert "bug" not in run.log.getvalue()
