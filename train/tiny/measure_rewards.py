@@ -25,11 +25,12 @@ from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
 from outthink.core.sample import Sample
 from outthink.core.sampling import Sampling
+from outthink.evaluation.estimators import best_curve
 from outthink.models import TINY_CONTEXT, TINY_SLOTS
 from outthink.parts.next_tokens import nucleus, rewards
 from outthink.tasks import countdown, load
 from train.tiny.export import export
-from train.tiny.measure import SEED, Model, Texts, area
+from train.tiny.measure import KS, SEED, Model, Texts, area, graded, show
 from train.tiny.multifurcation import PENALTY
 from train.tiny.token_labels import alive
 from train.tiny.training import loaded
@@ -37,7 +38,8 @@ from train.tiny.vocabulary import BEGIN, DEFINED, END, IDS, NEWLINE, TOKENS, UNK
 
 NAME, REFERENCE, LISTED = "tiny-rewards", TOKENS[UNKNOWN], 20
 """Tokens that the strategy `saffron` asks for, unless told otherwise."""
-SAMPLES = 4
+SAMPLES, JUDGED = 64, 4
+"""Of each problem; and those of them whose tokens are judged."""
 
 
 async def first_tokens(file: Path, beginnings: Sequence[str], top: int = LISTED) -> list[Sample]:
@@ -110,12 +112,23 @@ def drift(weights: Path, beginnings: Sequence[str]) -> None:
             print(f"{kind}: {len(gaps)} rewards differ from torch by {np.mean(gaps):.1e} on average, {max(gaps):.1e} at most")
 
 
-async def measured(folder: Path, count: int) -> None:
+async def selection(folder: Path, problems: Sequence[Problem], texts: Texts, right: np.ndarray) -> None:
+    """Print best-of-n by the reward of the end token: what the same model buys without a search."""
+    beginnings = sorted({f"{problem.text}\n{text}" for problem, row in zip(problems, texts, strict=True) for text in row})
+    told = dict(zip(beginnings, await told_by(folder / f"{NAME}.gguf", beginnings, LISTED), strict=True))
+    scores = [[told[f"{p.text}\n{text}"].get("", PENALTY) for text in row] for p, row in zip(problems, texts, strict=True)]
+    ks = [k for k in KS if k <= right.shape[1]]
+    curves = np.array([best_curve(*pair, ks) for pair in zip(scores, right, strict=True)])
+    show(f"best-of-n, {NAME}", ks, list(curves.T))
+
+
+async def measured(folder: Path, count: int, seed: int) -> None:
     """Print what can be told of the model alone."""
-    task, problems = load("countdown"), countdown.problems(count, seed=SEED)
+    task, problems = load("countdown"), countdown.problems(count, seed=seed)
     async with Model(folder / "tiny.gguf") as model:
         texts = await model.samples(task, problems, SAMPLES, 1.0)
-    await areas(folder, problems, texts)
+    await areas(folder, problems, [row[:JUDGED] for row in texts])
+    await selection(folder, problems, texts, await graded(task, problems, texts))
 
 
 def main() -> None:
@@ -123,12 +136,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m train.tiny.measure_rewards", description=__doc__)
     parser.add_argument("--folder", type=Path, default=SHIPPED_FOLDER)
     parser.add_argument("--problems", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=SEED, help="of the problems; `benchmarks/search.py` has 2026")
     given = parser.parse_args()
     torch.set_num_threads(1)
     if (weights := given.folder / "rewards.pt").exists():
         starts = [f"{problem.text}\n" for problem in countdown.problems(20)]
         drift(weights, [*starts, *(f"{start}{line}" for start in starts for line in ("", "25", "25/5=5,5 6 13\n13*"))])
-    asyncio.run(measured(given.folder, given.problems))
+    asyncio.run(measured(given.folder, given.problems, given.seed))
 
 
 if __name__ == "__main__":
