@@ -21,7 +21,7 @@ from outthink.core.operation import EventKind
 from outthink.core.problem import Problem
 from outthink.core.sample import Finish
 from outthink.core.task import Task
-from outthink.evaluation.pool import ALTERNATIVES, VOCABULARY, WINDOW
+from outthink.evaluation.pool import ALTERNATIVES, VERIFIER, VOCABULARY, WINDOW
 from outthink.evaluation.schema import SUMMARY
 from outthink.evaluation.write import PoolWriter
 from outthink.runtime.recorded import read_header, read_operations, read_outcomes, read_rows
@@ -72,6 +72,8 @@ async def export(
     asked = {problem.id: Asked(problem, task, task.prompt(problem.without_gold()).digest()) for problem in problems}
     found = Exported()
     stated = {"provenance": f"recorded with {header['model']}", "task": task.name, **(metadata or {})}
+    if scored := header.get("verifiers", {}).get("verifier"):
+        stated[VERIFIER] = scored
     with PoolWriter(pool, stated) as writer:
         async for line in lines(journal, asked, found, writer.metadata):
             writer.add({"model": header["model"], **line})
