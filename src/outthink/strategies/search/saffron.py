@@ -3,12 +3,16 @@
 Paper: "Saffron-1: Towards an Inference Scaling Paradigm for LLM Safety Assurance", arXiv:2506.06444. It maximises the reward of
 the whole text; an ordinary process verifier would need a call per candidate token.
 The role "mrm" is a model whose logits are rewards of texts that end in each token. Servers give them as log-probabilities,
-which lack a constant: it comes from `reference`, a token whose reward is always 0. Candidates that are not among the `rewarded`
-tokens that it names have no reward: they are never taken while another one is there (conservative exploration: a reward model
-must give what it never saw in training less than anything else).
+which lack a constant: it comes from `reference`, a token whose reward is always 0. It must be among the `rewarded` best that a
+server names, so train the model so that nothing is worth more (`train/tiny/multifurcation.py` makes `tiny-rewards`). Candidates
+that are not among the tokens it names have no reward: they are never taken while another one is there (conservative
+exploration: a reward model must give what it never saw in training less than anything else).
 Differs from the official code: a beam is ranked by the reward of its last token, ended or not. `compat` gives ended ones the
 width first, and open ones no reward of their own, as that code does.
 Needs a backend that names its alternatives; over a chat endpoint that doesn't, use a process verifier with `beam_search`.
+A step is one token, and both models are sent the whole beginning again for each. Measured on the tiny reasoner, 200 Countdown
+problems: width 1, 4 and 16 solve 53.5, 68.0 and 74.5% for 1,566, 6,095 and 20,029 tokens; best-of-16 by the same rewards solves
+74.8% for a fifteenth of that, and writes fewer tokens too (480 against 671). So here it scales with its width and doesn't pay.
 """
 
 from __future__ import annotations
