@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Literal
 
 import openai
@@ -21,7 +19,7 @@ from pydantic import BaseModel
 from outthink.backends.weights import model_file
 from outthink.testing.gateway_process import GatewayProcess
 from outthink.testing.llama_server import llama_server
-from tests.gateway.clients.test_unmodified import NODE_MODULES, python_of
+from tests.gateway.clients.test_unmodified import program, said_by
 
 pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -145,33 +143,17 @@ PLAYERS = ["langchain", "litellm", "openai_javascript", "curl"]
 @pytest.mark.parametrize("player", PLAYERS)
 def test_other_clients(player: str, served: tuple[str, str]) -> None:
     url, name = served
-    folder = Path(__file__).parent
-    match player:
-        case "curl":
-            if shutil.which("curl") is None:
-                pytest.skip("curl isn't here")
-            body = {"model": f"{name}@majority:3", "messages": ASK, "max_tokens": 8}
-            out = subprocess.run(
-                ["curl", "-sS", "--fail", f"{url}/chat/completions", "-d", json.dumps(body)], capture_output=True
-            )
-            answer = json.loads(out.stdout)
-            told = {"vote": [answer["choices"][0]["message"]["content"], answer["usage"]["completion_tokens"]]}
-            told["streamed"] = told["vote"]
-        case "openai_javascript":
-            node = shutil.which("node")
-            if node is None or not NODE_MODULES.is_dir():
-                pytest.skip("openai for JavaScript isn't here; `make clients` installs it (it needs Node and npm)")
-            told = played([node, folder / "openai_javascript.cjs", url, name], NODE_PATH=str(NODE_MODULES))
-        case _:
-            told = played([python_of(player), folder / f"{player}_player.py", url, name], LITELLM_LOCAL_MODEL_COST_MAP="1")
+    if player == "curl":
+        if shutil.which("curl") is None:
+            pytest.skip("curl isn't here")
+        body = {"model": f"{name}@majority:3", "messages": ASK, "max_tokens": 8}
+        out = subprocess.run(["curl", "-sS", "--fail", f"{url}/chat/completions", "-d", json.dumps(body)], capture_output=True)
+        answer = json.loads(out.stdout)
+        told = {"vote": [answer["choices"][0]["message"]["content"], answer["usage"]["completion_tokens"]]}
+        told["streamed"] = told["vote"]
+    else:
+        command, environment = program(player)
+        told = asyncio.run(said_by(*command, url, name, **environment))
     for text, tokens in (told["vote"], told["streamed"]):
         assert text.strip()
         assert tokens >= 1
-
-
-def played(command: list[Any], **environment: str) -> dict[str, Any]:
-    """What a client's program says that it understood."""
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=250)
-    assert done.returncode == 0, done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(done.stdout.strip().rpartition("\n")[2])
-    return found

@@ -15,14 +15,15 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.serving import Message, Upstream, calls, says, serving
+from outthink.testing.fake_server import FakeServer, FakeSettings
+from tests.gateway.serving import Message, Upstream, calls, gateway_over, says, serving
 from tests.gateway.test_streams import until
 
 HOMES = Path(__file__).parents[3] / ".peers"
 NODE_MODULES = HOMES / "openai_javascript" / "node_modules"
 OSLO = {"city": "Oslo"}
 
-pytestmark = [pytest.mark.clients, pytest.mark.slow]
+pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def python_of(name: str) -> Path:
@@ -32,11 +33,22 @@ def python_of(name: str) -> Path:
     return found
 
 
+def program(name: str) -> tuple[list[str | Path], dict[str, str]]:
+    """The command that runs a client's program, and its environment. Skips where that client isn't here."""
+    if name != "openai_javascript":
+        command = [python_of(name), Path(__file__).with_name(f"{name}_player.py")]
+        return command, {"LITELLM_LOCAL_MODEL_COST_MAP": "1"}  # else it asks the network for prices
+    node = shutil.which("node")
+    if node is None or not NODE_MODULES.is_dir():
+        pytest.skip("openai for JavaScript isn't here; `make clients` installs it (it needs Node and npm)")
+    return [node, Path(__file__).with_name("openai_javascript.cjs")], {"NODE_PATH": str(NODE_MODULES)}
+
+
 async def said_by(*command: str | Path, **environment: str) -> Any:
     """What a client understood."""
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe, env={**os.environ, **environment})
-    out, err = await asyncio.wait_for(process.communicate(), 100)
+    out, err = await asyncio.wait_for(process.communicate(), 280)
     assert process.returncode == 0, err.decode()[-3000:]
     return json.loads(out.decode().strip().rpartition("\n")[2])  # a library may print before
 
@@ -55,15 +67,12 @@ def upstream(*scripts: Sequence[Message], **settings: Any) -> Upstream:
 
 
 async def test_openai_for_javascript() -> None:
-    node = shutil.which("node")
-    if node is None or not NODE_MODULES.is_dir():
-        pytest.skip("openai for JavaScript isn't here; `make clients` installs it (it needs Node and npm)")
+    command, environment = program("openai_javascript")
     long = says(" ".join(["word"] * 200))
     server = upstream(TEXTS, TEXTS, [says("one two")], CALLS, SUMS, TEXTS, [says("one two")], [long])
     server.step = 0.02
     async with serving(server) as (_, base):
-        program = Path(__file__).with_name("openai_javascript.cjs")
-        told = await said_by(node, program, f"{base}/v1", NODE_PATH=str(NODE_MODULES))
+        told = await said_by(*command, f"{base}/v1", **environment)
         await until(lambda: server.left == 1 and server.in_flight == 0)
     assert told == {
         "vote": ["42", 15, 3], "streamed": ["42", 15], "pieces": ["one", " two"], "called": ["weather", OSLO],
@@ -73,11 +82,11 @@ async def test_openai_for_javascript() -> None:
 
 
 async def test_langchain() -> None:
-    python = python_of("langchain")
+    command, environment = program("langchain")
     tools = votes(calls("Sum", '{"total": 42}'), calls("Sum", '{"total": 41}'))
     server = upstream(TEXTS, [says("one two")], CALLS, [says("It rains.")], SUMS, tools, TEXTS, [says("hi")] * 2)
     async with serving(server) as (_, base):
-        told = await said_by(python, Path(__file__).with_name("langchain_player.py"), f"{base}/v1")
+        told = await said_by(*command, f"{base}/v1", **environment)
     assert told == {
         "vote": ["42", 15, "stop"], "pieces": ["one", " two"], "streamed_tokens": 5, "called": ["weather", OSLO],
         "after": "It rains.", "json_schema": {"total": 42}, "function_calling": {"total": 42}, "response": "42",
@@ -88,11 +97,10 @@ async def test_langchain() -> None:
 
 
 async def test_litellm() -> None:
-    python = python_of("litellm")
+    command, environment = program("litellm")
     server = upstream(TEXTS, [says("one two")], CALLS, SUMS, TEXTS)
     async with serving(server) as (_, base):
-        program = Path(__file__).with_name("litellm_player.py")
-        told = await said_by(python, program, f"{base}/v1", LITELLM_LOCAL_MODEL_COST_MAP="1")
+        told = await said_by(*command, f"{base}/v1", **environment)
     assert told == {
         "vote": ["42", 15, "stop"], "streamed": ["one two", 5], "called": ["weather", OSLO], "parsed": {"total": 42},
         "header": "42", "error": "BadRequestError",
@@ -114,3 +122,19 @@ async def test_curl() -> None:
         )
         out, _ = await process.communicate()
     assert out.decode().strip().endswith("data: [DONE]")
+
+
+@pytest.mark.parametrize("name", ["langchain", "litellm", "openai_javascript"])
+async def test_a_server_s_misbehaviour_is_not_noticed(name: str) -> None:
+    """Every kind of it, one client at a time: `test_misbehaviour`."""
+    command, environment = program(name)
+    faults = dict.fromkeys(("rate_limit", "server_error", "error_as_200", "empty_choices", "null_content", "disconnect"), 0.1)
+    async with (
+        FakeServer(FakeSettings(faults=faults, fault_seed=5, retry_after=0.01)) as server,
+        gateway_over(server.url, "fake") as (_, base),
+    ):
+        told = await said_by(*command, f"{base}/v1", "fake", **environment)
+        assert server.accounts.faults
+    for text, tokens in (told["vote"], told["streamed"]):
+        assert text.strip()
+        assert tokens >= 1
