@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("xllamacpp", reason="the tiny models need the extra `embedded`")
 
+from outthink.backends.weights import SHIPPED, model_file
 from outthink.core.backend import Backend, Request
 from outthink.core.key import Key
 from outthink.core.logprobs import LogprobNeed
@@ -81,3 +82,7 @@ async def test_saffron_solves_held_out_problems_with_it() -> None:
     for found in results:
         assert found.stop == "finished"
         assert found.usage.completion_tokens == found.usage.calls, "one token a call"
+
+
+def test_the_models_that_ship_stay_small() -> None:
+    assert sum(model_file(name).stat().st_size for name in SHIPPED) < 8_000_000
