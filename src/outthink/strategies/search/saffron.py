@@ -12,7 +12,7 @@ width first, and open ones no reward of their own, as that code does.
 Needs a backend that names its alternatives; over a chat endpoint that doesn't, use a process verifier with `beam_search`.
 A step is one token, and both models are sent the whole beginning again for each. Measured on the tiny reasoner, 200 Countdown
 problems: width 1, 4 and 16 solve 53.5, 68.0 and 74.5% for 1,566, 6,095 and 20,029 tokens, 64 no more; best-of-16 by the same
-rewards solves 74.8% for a fifteenth of width 16, and writes fewer tokens too (480 against 671). So it scales and doesn't pay here.
+rewards solves 74.8% for a fifteenth of width 16, and writes fewer tokens too (480, not 671). So it scales and doesn't pay here.
 """
 
 from __future__ import annotations
