@@ -97,7 +97,7 @@ def test_an_ended_request_is_given_again_and_mistakes_are_told(outthink: Outthin
         assert (solved.code, "are for a gateway's record" in solved.err) == (2, True)
         Path("golds.jsonl").write_text(json.dumps({"problem": "What is 17 + 25?", "gold": found["answer"]}))
         made = outthink("pool", "import", "records", "--to", "p.parquet", "--licence", "MIT", "--problems", "golds.jsonl")
-        assert (made.code, "4 samples of 1 requests from records" in made.err) == (0, True)
+        assert (made.code, "4 samples from records (requests: 1)" in made.err) == (0, True)
         assert outthink("pool", "validate", "p.parquet").code == 0
         assert outthink("pool", "describe", "p.parquet", "--json").document["graded"] == 4
         assert outthink("pool", "curves", "p.parquet").code == 0

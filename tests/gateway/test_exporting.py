@@ -78,7 +78,7 @@ async def test_one_record_and_what_is_none(tmp_path: Path) -> None:
     assert (await export_records(made.record("text"), target, metadata=LICENCE)).written == 3
     with pytest.raises(BadInput, match=r"its texts were redacted as they were written \(records\.texts\), so its samples"):
         await export_records(other.record("text"), tmp_path / "no.parquet", metadata=LICENCE)
-    with pytest.raises(BadInput, match=r"gives no samples; 1 records were left out: their texts were redacted"):
+    with pytest.raises(BadInput, match=r"give no samples; 1 of them: their texts were redacted"):
         await export_records(other.folder, tmp_path / "no.parquet", metadata=LICENCE)
     with pytest.raises(BadInput, match="holds no records, which are FOLDER/YYYY-MM-DD/ID"):
         await export_records(tmp_path, tmp_path / "no.parquet", metadata=LICENCE)

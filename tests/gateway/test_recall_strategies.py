@@ -84,7 +84,9 @@ async def test_every_strategys_record_is_good_for_all_of_it(tmp_path: Path) -> N
         assert server.accounts.metrics()["requests"] == asked
         made = await export_records(tmp_path / "records", tmp_path / "all.parquet", metadata={"licence": "CC0-1.0"})
         assert made.records == len(list((tmp_path / "records").glob("*/*.db"))) - sum(made.skipped.values())
-        assert Pool.read(tmp_path / "all.parquet").metadata["task"] == "math"
+        pool = Pool.read(tmp_path / "all.parquet")
+        assert (pool.metadata["task"], pool.metadata["verifier"]) == ("math", "mean_logprob")
+        assert pool.frame["score"].count()
 
 
 @pytest.mark.slow

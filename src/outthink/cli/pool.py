@@ -207,11 +207,11 @@ def _import_records(
     counts = {"records": made.records, "samples": made.written, "left_out": made.left_out, "skipped": made.skipped}
     output.show({"pool": to, "format": "records", **counts}, "")
     if not output.as_json:
-        note(f"{to}: {made.written} samples of {made.records} requests from {source}")
+        note(f"{to}: {made.written} samples from {source} (requests: {made.records})")
         if made.left_out:
-            note(f"{made.left_out} samples were left out: they were no whole answers to the request itself")
+            note(f"samples left out: {made.left_out} (they were no whole answers to the request itself)")
         for why, number in made.skipped.items():
-            note(f"{number} records were left out: {why}")
+            note(f"records left out: {number} ({why})")
 
 
 @pool.command()

@@ -19,10 +19,11 @@ from outthink.core.problem import Problem
 from outthink.core.task import Task
 from outthink.evaluation.description import require_stated
 from outthink.evaluation.export import Asked, Exported, lines
-from outthink.evaluation.pool import ALTERNATIVES
+from outthink.evaluation.pool import ALTERNATIVES, VERIFIER
 from outthink.evaluation.write import PoolWriter
 from outthink.gateway.messages import problem_of
 from outthink.gateway.recall import Kept, is_record, read_record
+from outthink.gateway.runs import each
 from outthink.gateway.settings import left_open
 
 _DAYS = "[0-9]" * 4 + "-" + "[0-9]" * 2 + "-" + "[0-9]" * 2
@@ -77,8 +78,8 @@ async def export_records(
                     raise
                 found.told.skip(error.why if isinstance(error, _Unusable) else "they are damaged")
         if not found.told.records:
-            why = "; ".join(f"{number} records were left out: {each}" for each, number in found.told.skipped.items())
-            raise BadInput(f"gives no samples; {why}", where=f"records {source}")
+            why = ", ".join(f"{number} of them: {each}" for each, number in found.told.skipped.items())
+            raise BadInput(f"give no samples; {why}", where=f"records {source}")
         writer.metadata.update({**found.described(), **metadata})
     found.told.written = writer.written
     return found.told
@@ -100,7 +101,13 @@ class _Export:
         self._golds = {name: each.gold for each in problems for name in (each.text, each.id) if each.gold is not None}
         self._asked: dict[str, Asked] = {}
         self._numbers: Counter[tuple[str, str]] = Counter()
-        self._seen: dict[str, set[str]] = {"models": set(), "strategies": set(), "days": set(), "tasks": set()}
+        self._seen: dict[str, set[str]] = {
+            "models": set(),
+            "strategies": set(),
+            "days": set(),
+            "tasks": set(),
+            "verifiers": set(),
+        }
         self._metadata: dict[str, str] = {}
         self.told = ExportedRecords()
 
@@ -118,8 +125,11 @@ class _Export:
         if not made:
             raise _Unusable(path, "they hold no whole sample", "holds no whole sample")
         self.told.records += 1
-        for name, said in (("models", kept.name), ("strategies", kept.header["strategy"]), ("days", kept.at[:10])):
+        strategy = "single" if kept.header["strategy"] == each.name else kept.header["strategy"]
+        for name, said in (("models", kept.name), ("strategies", strategy), ("days", kept.at[:10])):
             self._seen[name].add(said)
+        if any(line.get("score") is not None for line in made):
+            self._seen["verifiers"].update(kept.header["verifiers"].values())
         # Of several numbers of alternatives the pool states the most: each sample says by itself what it can serve.
         most = max((stated, self._metadata), key=lambda each: int(each.get(ALTERNATIVES, -1))).get(ALTERNATIVES)
         self._metadata |= stated | ({} if most is None else {ALTERNATIVES: most})
@@ -162,7 +172,8 @@ class _Export:
         when = " to ".join(dict.fromkeys([days[0], days[-1]]))
         said = f"records of a gateway: {self.told.records} requests for {of['models']}, {when}, answered by {of['strategies']}"
         [task] = self._seen["tasks"] if len(self._seen["tasks"]) == 1 else [""]
-        return {**self._metadata, "provenance": said, **({"task": task} if task else {})}
+        stated = {"task": task, VERIFIER: of["verifiers"]}
+        return {**self._metadata, "provenance": said, **{name: value for name, value in stated.items() if value}}
 
 
 def _paths(source: Path) -> tuple[list[Path], bool]:

@@ -165,7 +165,7 @@ def read_record(path: str | Path) -> Kept:
     if header.get("kind") != KIND:
         raise BadInput("was not made by a gateway (outthink serve)", where=where)
     if not isinstance(notes, dict) or "form" not in notes:
-        raise BadInput("was made by an older version, which didn't keep how the request was asked", where=where)
+        raise JournalDamaged(f"{path} is broken, or an older version made it: it doesn't say how the request was asked")
     for name, kind in _HEADER.items():
         if not isinstance(header.get(name), kind):
             raise JournalDamaged(f"{path} is no record of a gateway or is broken: it doesn't say its {name.replace('_', ' ')}")
