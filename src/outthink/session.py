@@ -106,6 +106,7 @@ class Session:
         self._asked: Counter[str] = Counter()
         self._endpoints = {"generator": generator}
         self._others: dict[str, Any] = {}
+        self._strategies: dict[str, Strategy] = {}
         # One model may play several roles: it is opened once and has one limiter.
         shared: dict[object, Endpoint] = {_identity(model): generator}
         for role, bound in roles.items():
@@ -170,7 +171,7 @@ class Session:
         name: unique in the journal, and what seeds follow from; "" is the problem's id, and for the same problem asked again
               its id with a number, in the order of asking
         """
-        found = catalogue.strategy(strategy)
+        found = self._strategy(strategy)
         asked = Problem.of(problem)
         self._asked[asked.id] += 1
         again = self._asked[asked.id]
@@ -190,11 +191,18 @@ class Session:
         known = {each.name: each for each in strategies}
 
         def make(spec: RunSpec) -> Interpreter:
-            if spec.strategy not in known:  # looking one up by name searches the installed packages
-                known[spec.strategy] = catalogue.strategy(spec.strategy)
-            return self._interpreter(spec, known[spec.strategy], keep_samples=keep_samples, misses_fail=True)
+            strategy = known.get(spec.strategy) or self._strategy(spec.strategy)
+            return self._interpreter(spec, strategy, keep_samples=keep_samples, misses_fail=True)
 
         return many(specs, make, self._endpoints["generator"].limiter)
+
+    def _strategy(self, strategy: str | Strategy) -> Strategy:
+        """Of that name, looked up once: that searches the installed packages."""
+        if not isinstance(strategy, str):
+            return catalogue.strategy(strategy)
+        if strategy not in self._strategies:
+            self._strategies[strategy] = catalogue.strategy(strategy)
+        return self._strategies[strategy]
 
     def _interpreter(self, spec: RunSpec, strategy: Strategy, *, keep_samples: bool, misses_fail: bool = False) -> Interpreter:
         self.bindings.check(strategy, spec.budget, spec.parameters)

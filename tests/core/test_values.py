@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.key import Key, rng_of, seed_of
 from outthink.core.logprobs import LogprobNeed, Logprobs, self_certainty
+from outthink.core.operation import Cancel, Generate, Handle, Invoke, Next, Score, Start
 from outthink.core.problem import Problem
 from outthink.core.prompt import Message, Prompt
+from outthink.core.sample import Finish, Sample
 from outthink.core.sampling import Sampling
 
 keys = st.builds(Key, st.text(), st.lists(st.integers(-3, 9), max_size=3).map(tuple), st.integers(0, 9), st.integers(-1, 9))
@@ -110,3 +112,34 @@ def test_a_problem_has_a_text(text: Any) -> None:
 
 def test_a_strategy_never_gets_the_gold_answer() -> None:
     assert Problem("q", gold="42").without_gold().gold is None
+
+
+def test_fingerprints_are_those_of_old_journals() -> None:
+    """A resume compares them with what a journal holds, which may have been written by any version."""
+    key, sampling = Key("r", (1,), 2), Sampling(temperature=1, stop=("\n", "ü")).but(max_tokens=32)
+    chat = Prompt.chat("Was ist „1+1“?", system="Kurz.", prefix="Es ist\n\ud800")
+    raw = Prompt((), "2+2=", "", '{"tools": []}')
+    generate = Generate(key, (chat, raw), None, sampling, 2, LogprobNeed(5, True), "judge", (None, 0.5))
+    plain = Generate(key, (raw.continued("4"),), 3, Sampling())
+    score = Score(key, Problem("Q", "p"), (Sample(key.sample(0), "x", Finish.EOS),))
+    invoke = Invoke(key, "task", "answers", {"texts": ["é"], "n": 1.0})
+    started = Start(key, plain, 4, None)
+    found = [
+        each.digest() for each in (generate, plain, score, invoke, started, Next(key, (Handle(key),)), Cancel(key, Handle(key)))
+    ]
+    assert found == [
+        "a01906c484cc1898", "7ff4dae552dc360a", "0746a7df27e1997a", "2f9f4eb42e291c61", "3f7e9e538387a0af", "2da375e4225eded0",
+        "6181122c39c6ef98",
+    ]  # fmt: skip
+
+
+def test_a_change_that_is_kept_is_the_one_that_was_asked_for() -> None:
+    settings = Sampling()
+    whole, real = settings.but(temperature=1), settings.but(temperature=1.0)
+    assert settings.but(temperature=1) is whole
+    assert (whole, whole.plain() == real.plain()) == (real, False), "fingerprints tell them apart"
+    with pytest.raises(BadInput, match="temperature is True"):
+        settings.but(temperature=True)
+    with pytest.raises(BadInput, match="tuple"):
+        settings.but(stop=["a"])
+    assert [settings.but(max_tokens=n).max_tokens for n in (*range(1, 200), 1)] == [*range(1, 200), 1]

@@ -107,6 +107,34 @@ async def test_a_resume_finds_everything(tmp_path: Path) -> None:
     assert [(name, seq) for name, _, seq, _ in read_outcomes(tmp_path / "j.db", "invoke")] == [("a run", 5)]
 
 
+async def test_clocks_are_written_seldom_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each group says how far the samples went and when; a crash may lose the last of that, never a sample."""
+    monkeypatch.setattr("outthink.runtime.clocks.CLOCK_SECONDS", 1e9)
+    path, wall = tmp_path / "j.db", iter(range(1, 9))
+
+    def told() -> tuple[int, list[tuple[float, int]], list[float]]:
+        with closing(sqlite3.connect(path)) as db:
+            [(rows,)] = db.execute("SELECT count(*) FROM samples")
+            moments = db.execute("SELECT wall_seconds, samples FROM moments ORDER BY rowid").fetchall()
+            return rows, moments, [seconds for (seconds,) in db.execute("SELECT wall_seconds FROM runs ORDER BY id")]
+
+    for first in (0, 4):  # the second time goes on with the file
+        with opened(path) as journal:
+            journal.begin("a run", lambda: float(next(wall)))
+            for index in range(first, first + 3):
+                journal.add_sent("a run", Key("a run", (), 0, index), "d", 10, 20, None)
+                journal.add_sample("a run", Row((), 0, index, "ok", "d", finish="eos"))
+                journal.flush()
+            assert told()[0] == (3 if not first else 7)
+            if not first:
+                assert told()[1:] == ([(1.0, 1)], [1.0]), "the first group's; the others are too near to it"
+                journal.end("a run", "finished", None)
+                journal.flush()
+                assert told() == (3, [(1.0, 1), (2.0, 2), (3.0, 3)], [4.0])
+                journal.add_sample("a run", Row((), 0, 3, "ok", "d", finish="eos"))  # it was under way when the run ended
+    assert told() == (7, [(1.0, 1), (2.0, 2), (3.0, 3), (5.0, 5), (6.0, 6), (7.0, 7)], [7.0])
+
+
 @pytest.mark.parametrize(("field", "value"), [("model", "other"), ("seed", 2), ("strategies", {}), ("extra", 1)])
 async def test_a_journal_of_another_run_is_refused_by_field(tmp_path: Path, field: str, value: object) -> None:
     await fill(tmp_path / "j.db")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from outthink.core.budget import Prices
 from outthink.core.capability import Capabilities
@@ -61,8 +61,7 @@ class Request:
     looked_at: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):  # a tuple, because one is made for every sample
     """Who asks.
 
     problem: its id

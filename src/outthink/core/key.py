@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SEED_BITS = 31
 """Seeds fit a signed 32-bit integer, which every known server takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):  # a tuple, because two are made for every sample
     """Where an operation stands.
 
     run:   the run's name, unique in a journal
@@ -27,14 +26,14 @@ class Key:
     run: str
     path: tuple[int, ...] = ()
     seq: int = 0
-    index: int = -1
+    index: int = -1  # type: ignore[assignment]  # a place is what it is here, not a tuple's method
 
     def sample(self, index: int) -> Key:
         """The key of one sample of this operation."""
         return Key(self.run, self.path, self.seq, index)
 
     def __str__(self) -> str:
-        place = ".".join(map(str, (*self.path, self.seq)))
+        place = ".".join(map(str, (*self.path, self.seq))) if self.path else self.seq
         return f"{self.run}/{place}" if self.index < 0 else f"{self.run}/{place}#{self.index}"
 
 

@@ -14,7 +14,6 @@ of ours. Who answers (a live model, a journal, a pool, a simulator) is not the s
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -23,13 +22,12 @@ from typing import Any, ClassVar
 from outthink.core.errors import Cut
 from outthink.core.key import Key
 from outthink.core.logprobs import LogprobNeed
+from outthink.core.plain import PLAIN
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
 from outthink.core.rule import rule_fields
 from outthink.core.sample import Sample
 from outthink.core.sampling import Sampling
-
-_PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +40,13 @@ class Operation:
     def __await__(self) -> Generator[Operation, Any, Any]:
         return (yield self)
 
-    def fields(self) -> object:
-        """Plain JSON of everything that makes this operation what it is, apart from its key."""
+    def plain(self) -> str:
+        """JSON, as text, of everything that makes this operation what it is, apart from its key."""
         raise NotImplementedError  # abstract: each operation says
 
     def digest(self) -> str:
         """A short fingerprint: a journal refuses changed code at its first differing operation."""
-        plain = _PLAIN.encode([self.kind, self.fields()])
+        plain = f'["{self.kind}",{self.plain()}]'
         return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
@@ -84,11 +82,12 @@ class Generate(Operation):
         own = self.temperatures[min(index, len(self.temperatures) - 1)] if self.temperatures else None
         return self.sampling.temperature if own is None else own
 
-    def fields(self) -> object:
-        need = None if self.logprobs is None else self.logprobs.fields()
-        prompts = [prompt.fields() for prompt in self.prompts]
-        own = [list(self.temperatures)] if self.temperatures else []
-        return [self.role, prompts, self.n, self.sampling.fields(), self.quorum, need, *own]
+    def plain(self) -> str:
+        prompts = ",".join([prompt.plain() for prompt in self.prompts])
+        n = "null" if self.n is None else self.n
+        need = "null" if self.logprobs is None else PLAIN.encode(self.logprobs.fields())
+        own = f",{PLAIN.encode(self.temperatures)}" if self.temperatures else ""
+        return f"[{PLAIN.encode(self.role)},[{prompts}],{n},{self.sampling.plain()},{self.quorum},{need}{own}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,8 @@ class Score(Operation):
     role: str = "verifier"
     kind: ClassVar[str] = "score"
 
-    def fields(self) -> object:
-        return [self.role, self.problem.id, [str(sample.key) for sample in self.samples]]
+    def plain(self) -> str:
+        return PLAIN.encode([self.role, self.problem.id, [str(sample.key) for sample in self.samples]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +112,8 @@ class Invoke(Operation):
     payload: Mapping[str, Any] = field(default_factory=dict)
     kind: ClassVar[str] = "invoke"
 
-    def fields(self) -> object:
-        return [self.role, self.method, dict(self.payload)]
+    def plain(self) -> str:
+        return PLAIN.encode([self.role, self.method, dict(self.payload)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +150,9 @@ class Start(Operation):
     rule: Callable[[Partial], bool] | None = None
     kind: ClassVar[str] = "start"
 
-    def fields(self) -> object:
-        rule = None if self.rule is None else rule_fields(self.rule)
-        return [self.operation.kind, self.operation.fields(), self.every, rule]
+    def plain(self) -> str:
+        watched = PLAIN.encode([self.every, None if self.rule is None else rule_fields(self.rule)])
+        return f'["{self.operation.kind}",{self.operation.plain()},{watched[1:]}'
 
 
 class EventKind(StrEnum):
@@ -182,8 +181,8 @@ class Next(Operation):
     handles: tuple[Handle, ...]
     kind: ClassVar[str] = "next"
 
-    def fields(self) -> object:
-        return [str(handle.key) for handle in self.handles]
+    def plain(self) -> str:
+        return PLAIN.encode([str(handle.key) for handle in self.handles])
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,5 +192,5 @@ class Cancel(Operation):
     handle: Handle
     kind: ClassVar[str] = "cancel"
 
-    def fields(self) -> object:
-        return str(self.handle.key)
+    def plain(self) -> str:
+        return PLAIN.encode(str(self.handle.key))

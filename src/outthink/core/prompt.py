@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any, Literal
 
 from outthink.core.errors import BadInput
+from outthink.core.plain import PLAIN
 
 Author = Literal["system", "developer", "user", "assistant", "tool"]
 
@@ -100,9 +101,21 @@ class Prompt:
             return ["raw", self.text, self.prefix, *extra]
         return ["chat", [message.fields() for message in self.messages], self.prefix, *extra]
 
+    def plain(self) -> str:
+        """`fields` as text."""
+        extra = f",{PLAIN.encode(self.extra)}" if self.extra else ""
+        return f"{_before_prefix(self.messages, self.text)},{PLAIN.encode(self.prefix)}{extra}]"
 
-@lru_cache(maxsize=64)
+
+# Both are kept, since the steps of a search ask with the same prompt again and again, each time with another prefix.
+
+
+@lru_cache(maxsize=256)
 def _digest(messages: tuple[Message, ...], text: str | None, extra: str) -> str:
-    """Kept, since the steps of a search ask with the same prompt again and again, each time with another prefix."""
-    plain = json.dumps(Prompt(messages, text, "", extra).fields(), ensure_ascii=False, separators=(",", ":"))
+    plain = Prompt(messages, text, "", extra).plain()
     return hashlib.blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+@lru_cache(maxsize=256)
+def _before_prefix(messages: tuple[Message, ...], text: str | None) -> str:
+    return PLAIN.encode(["raw", text] if text is not None else ["chat", [message.fields() for message in messages]])[:-1]

@@ -7,11 +7,12 @@ A request of ours therefore says each of these, and the defaults here are the ne
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from outthink.core.errors import BadInput, UnknownName
+from outthink.core.plain import PLAIN
 
 
 class _Rule(NamedTuple):
@@ -41,6 +42,8 @@ _RULES = {
     "repeat_penalty": _Rule(*_NUMBER, lambda value: 0 < value < math.inf, "above 0"),
 }
 """Of every setting, in order."""
+MOST_KEPT = 64
+"""Variants of one `Sampling` that it keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Sampling:
     presence_penalty: float = 0.0
     frequency_penalty: float = 0.0
     repeat_penalty: float = 1.0
+    _changed: dict[str, Sampling] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _plain: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         for name, (kinds, kind, fits, allowed) in _RULES.items():
@@ -76,9 +81,20 @@ class Sampling:
                 raise BadInput(f"{name} is {value!r} and must be {rule}", where="sampling")
 
     def but(self, **changes: Any) -> Sampling:
-        """The same with some settings changed; None leaves a setting as it is. Raises UnknownName, BadInput."""
+        """The same with some settings changed; None leaves a setting as it is. Raises UnknownName, BadInput.
+
+        Strategies ask for the same few changes again and again: those are kept.
+        """
         if not changes:
             return self
+        asked = str(changes)
+        if asked not in self._changed:
+            if len(self._changed) == MOST_KEPT:
+                self._changed.clear()
+            self._changed[asked] = self._with(changes)
+        return self._changed[asked]
+
+    def _with(self, changes: Mapping[str, Any]) -> Sampling:
         settings = {name: getattr(self, name) for name in _RULES}
         for name, value in changes.items():
             if name not in settings:
@@ -90,3 +106,9 @@ class Sampling:
     def fields(self) -> dict[str, Any]:
         """Plain JSON, the same for equal settings: what fingerprints are made of."""
         return {name: getattr(self, name) for name in _RULES} | {"stop": list(self.stop)}
+
+    def plain(self) -> str:
+        """`fields` as text."""
+        if not self._plain:
+            self._plain.append(PLAIN.encode(self.fields()))
+        return self._plain[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from outthink.core.budget import NOTHING, Usage
@@ -37,25 +36,24 @@ class Arrivals:
     hopeless: the operation fills a budget, and so many failures in a row say that it can't
     """
 
-    def __init__(self, operation: Generate, recorded: Sequence[Row]) -> None:
+    def __init__(self, operation: Generate) -> None:
         self._operation = operation
         self.rows: dict[int, Row] = {}
         self.end = operation.n
         self.cut: BudgetCut | None = None
         self.hopeless = False
         self._failures = 0
-        for row in recorded:
-            self.rows[row.index] = row
-            self.cut = self.cut or row.cut
-            if row.state == "refused":
-                self.end = row.index
 
-    def add(self, row: Row) -> None:
-        """Take a final row."""
+    def take(self, row: Row) -> None:
+        """Take a final row that a journal held."""
         self.rows[row.index] = row
         self.cut = self.cut or row.cut
         if row.state == "refused":
             self.end = row.index
+
+    def add(self, row: Row) -> None:
+        """Take a final row that arrives now."""
+        self.take(row)
         self._failures = self._failures + 1 if row.state == "failed" else 0
         self.hopeless = self.hopeless or (self._operation.n is None and self._failures >= HOPELESS_RUN)
 

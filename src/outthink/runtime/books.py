@@ -27,7 +27,8 @@ class Books:
         self._scopes: dict[Path, Scope] = {(): self._own}
         self._ledger, self._recorded = ledger, recorded
         self._delivered: dict[Path, Usage] = {}
-        self._started = asyncio.get_running_loop().time() - (recorded.wall_seconds if recorded is not None else 0.0)
+        self._clock = asyncio.get_running_loop().time
+        self._started = self._clock() - (recorded.wall_seconds if recorded is not None else 0.0)
         self.total = NOTHING
         self.offers: list[Offer] = []
         self.heard: Callable[[Selection], None] | None = None  # somebody who wants to hear of offers
@@ -39,7 +40,7 @@ class Books:
     @property
     def wall_seconds(self) -> float:
         """Seconds since the run began, those before a resume included."""
-        return asyncio.get_running_loop().time() - self._started
+        return self._clock() - self._started
 
     @property
     def overrun(self) -> int:

@@ -6,7 +6,7 @@ Retries and slots are the endpoint's, what arrived `arrivals`'; what an operatio
 from __future__ import annotations
 
 import asyncio
-import itertools
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -69,7 +69,7 @@ class Generation:
         self.places = stream.places if stream is not None and stream.places is not None else run.places(operation)
         # Children draw beside each other; a verifier's own run (below 0) draws from its own role.
         self._in_child = bool(self.key.path) and min(self.key.path) >= 0
-        self._arrivals = Arrivals(operation, ())
+        self._arrivals = Arrivals(operation)
         self._under_way = UnderWay()
         self._batch: Batch | None = None  # the last that was sent
         self._bounds: dict[int, int] = {}
@@ -78,14 +78,15 @@ class Generation:
         """Issue, wait, collect. Raises errors that are not a sample's own (PoolMiss, a full disk, ...)."""
         self._check()
         self._replay()
-        limit = asyncio.timeout_at(self.run.books.deadline(self.scope))
+        deadline = self.run.books.deadline(self.scope)
+        limit = nullcontext() if deadline is None else asyncio.timeout_at(deadline)
         try:
             async with limit:
-                await self._issue(limit.when())
+                await self._issue(deadline)
                 await self._under_way.until(0)
         except TimeoutError:
             await self._under_way.stop()
-            if not limit.expired():
+            if not (isinstance(limit, asyncio.Timeout) and limit.expired()):
                 raise  # a backend's own
             self._arrivals.cut = self.run.books.out_of_time(self.scope)
         except BaseException:
@@ -106,9 +107,10 @@ class Generation:
 
     def _replay(self) -> None:
         """Take all that the journal holds of this operation, whether or not the samples before it arrived."""
-        recorded = self.run.history.samples(self.key, self.digest)
-        self._arrivals = Arrivals(self.operation, recorded)
-        self.places.reach(max((row.index + 1 for row in recorded if row.state != "refused"), default=0))
+        for row in self.run.history.samples(self.key, self.digest):
+            self._arrivals.take(row)
+            if row.state != "refused":
+                self.places.reach(row.index + 1)
 
     async def _issue(self, deadline: float | None) -> None:
         arrivals, under_way, index, width = self._arrivals, self._under_way, 0, self._width()
@@ -125,12 +127,15 @@ class Generation:
             if arrivals.hopeless:
                 self._refuse(index, reason=_HOPELESS)
                 return
-            window = self.scope.useful(max(WINDOW, 2 * self.endpoint.limiter.limit), width)
-            if len(under_way) >= window:
-                await under_way.until(window // 2)
-                continue
-            end = index + width if arrivals.end is None else min(index + width, arrivals.end)
-            index += await self._send(list(itertools.takewhile(lambda i: i not in arrivals.rows, range(index, end))))
+            if len(under_way):
+                window = self.scope.useful(max(WINDOW, 2 * self.endpoint.limiter.limit), width)
+                if len(under_way) >= window:
+                    await under_way.until(window // 2)
+                    continue
+            end = index + 1
+            while end - index < width and end != arrivals.end and end not in arrivals.rows:
+                end += 1
+            index += await self._send(list(range(index, end)))
 
     def _refuse(self, index: int, **columns: Any) -> None:
         self.arrived(Row(self.key.path, self.key.seq, index, "refused", self.digest, **columns))

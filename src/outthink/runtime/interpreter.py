@@ -81,8 +81,9 @@ class Interpreter:
         self._memories: dict[tuple[tuple[int, ...], str], dict[str, float | None]] = {}
         before = self.history.before
         self._taken, self._scored = Taken(() if before is None else before.samples.values()), Scored()
-        self._samples: dict[Key, Sample] = {}
-        self._failed: dict[Key, Failure] = {}
+        self._samples: list[Sample] = []
+        self._failed: list[Failure] = []
+        self._prompted: tuple[Problem, Prompt] | None = None
         self._ended: Cut | None = None
         self._cut = False
 
@@ -220,9 +221,9 @@ class Interpreter:
         samples = outcome.samples
         self.books.deliver(path, outcome.usage)
         self._cut = self._cut or samples.cut
-        self._failed.update((failure.key, failure) for failure in samples.failed)
+        self._failed += samples.failed
         if self._keep_samples:
-            self._samples.update((sample.key, sample) for sample in samples)
+            self._samples += samples.items
         if outcome.error is not None:
             if isinstance(outcome.error, BudgetCut) and outcome.error.path is None:
                 self._ended = outcome.error
@@ -232,8 +233,10 @@ class Interpreter:
     # What a Run and the parts of the runtime ask for
 
     def prompt(self, problem: Problem) -> Prompt:
-        """The task's prompt; the gold answer can't be in it."""
-        return self.bindings.task.prompt(problem.without_gold())
+        """The task's prompt; the gold answer can't be in it. Kept, since a verifier asks for it with every sample."""
+        if self._prompted is None or self._prompted[0] is not problem:
+            self._prompted = problem, self.bindings.task.prompt(problem.without_gold())
+        return self._prompted[1]
 
     def sampling(self, role: str) -> Sampling:
         """The settings of a generating role."""
@@ -279,8 +282,8 @@ class Interpreter:
             usage=total._replace(seconds=round(total.seconds, 9), usd=None if usd is None else round(usd, 12)),
             wall_seconds=self.books.wall_seconds,
             offers=tuple(self.books.offers),
-            samples=tuple(self._samples[key] for key in sorted(self._samples, key=_order)),
-            failed=tuple(self._failed[key] for key in sorted(self._failed, key=_order)),
+            samples=tuple(sorted(self._samples, key=lambda sample: _order(sample.key))),
+            failed=tuple(sorted(self._failed, key=lambda failure: _order(failure.key))),
             cut=self._cut,
             missed=missed,
             repeatable=seeded and not (self._cut or timed or self.races.raced or self._failed),

@@ -3,7 +3,7 @@
 Append-only, one row per sample, one writer by a lock file. Rows are buffered and committed in groups: always before a
 strategy is told of an outcome that anything was paid for, and at the latest `GROUP_SECONDS` after they arrived. In their
 order: what a crash leaves is a beginning of what there was. WAL with synchronous=NORMAL survives kill -9; a power loss may
-lose the last group.
+lose the last group. What the clocks of runs said is written every `CLOCK_SECONDS` only: a crash loses no more of it.
 
 Commits run on the event loop's own thread: with WAL they only copy pages to the file cache (tens of microseconds), less
 than handing rows to another thread costs. What can block, moving the WAL into the file, runs on a thread of its own.
@@ -27,8 +27,10 @@ from outthink.core.budget import NOTHING, Usage
 from outthink.core.errors import BadInput, JournalDamaged, JournalLocked, JournalMismatch
 from outthink.core.key import Key
 from outthink.core.operation import Generate
+from outthink.core.plain import PLAIN
+from outthink.runtime.clocks import Clocks
 from outthink.runtime.recorded import BROKEN, NOTES, SECONDS, Recorded, recorded_of
-from outthink.runtime.rows import COLUMNS, PLAIN, SCHEMA, Row, clean, operation_row, sent_row, to_row
+from outthink.runtime.rows import COLUMNS, SCHEMA, Row, clean, operation_row, sent_row, to_row
 
 VERSION = 1
 GROUP_SECONDS = 0.005
@@ -46,8 +48,9 @@ class Journal:
         self._db: sqlite3.Connection | None = None
         self._lock: Any = None
         self._runs: dict[str, int] = {}
-        self._clocks: dict[str, Callable[[], float]] = {}
+        self._clocks = Clocks()
         self._touched: set[str] = set()
+        self._rows = 0  # of samples, in the file
         self._begun: list[tuple[object, ...]] = []
         self._samples: list[tuple[object, ...] | None] = []
         self._sent: dict[tuple[object, ...], int] = {}
@@ -116,6 +119,7 @@ class Journal:
             db.execute("CREATE INDEX IF NOT EXISTS samples_of_run ON samples (run)")
             db.execute("CREATE INDEX IF NOT EXISTS outcomes_of_run ON outcomes (run)")
             self._runs = dict(db.execute("SELECT name, id FROM runs"))
+            [(self._rows,)] = db.execute("SELECT coalesce(max(rowid), 0) FROM samples")
         except BROKEN as error:
             raise self._damaged(error) from None
         return bool(self._runs)
@@ -136,7 +140,7 @@ class Journal:
         return sum((each.usage() for each in recorded if each is not None), NOTHING)
 
     def count_seconds(self) -> float:
-        """Seconds that sessions with this journal were open before; from now on this one's are added with each group."""
+        """Seconds that sessions with this journal were open before; from now on this one's are added."""
         if self._db is None:
             return 0.0
         [(before,)] = self._db.execute("SELECT coalesce(max(value), 0.0) FROM header WHERE name = ?", (SECONDS,))
@@ -145,10 +149,10 @@ class Journal:
         return float(before)
 
     def begin(self, run: str, clock: Callable[[], float]) -> None:
-        """Make a run known before its first row; `clock` says its wall seconds, which are kept with each group."""
+        """Make a run known before its first row; `clock` says its wall seconds, which are kept."""
         if self._db is None:
             return
-        self._clocks[run] = clock
+        self._clocks.begin(run, clock)
         if run not in self._runs:
             self._runs[run] = len(self._runs) + 1
             self._begun.append((self._runs[run], run))
@@ -158,7 +162,8 @@ class Journal:
         """Note how a run ended, and how long it took over all resumes."""
         if self._db is not None:
             self._schedule(run)
-            self._ended.append((state, None if answer is None else clean(answer), self._clocks.pop(run)(), self._runs[run]))
+            self._clocks.end(run, self._runs[run])
+            self._ended.append((state, None if answer is None else clean(answer), self._runs[run]))
 
     def add_operation(self, run: str, digest: str, operation: Generate) -> None:
         """Note what samples are asked for, seldom more than once for all operations that ask the same."""
@@ -203,31 +208,45 @@ class Journal:
             self._timer = None
         if self._db is None or not (self._begun or self._samples or self._outcomes or self._ended or self._closing):
             return
-        walls = [(self._clocks[run](), self._runs[run]) for run in self._touched if run in self._clocks]
-        passed = [(number, wall) for wall, number in (*walls, *(ended[2:] for ended in self._ended))]
+        samples = [row for row in self._samples if row is not None]
+        self._clocks.look(((run, self._runs[run]) for run in self._touched), self._rows + len(samples) if samples else None)
+        self._touched.clear()
+        timed = self._closing or bool(self._ended) or self._clocks.due
         try:
             self._db.execute("BEGIN")
-            self._db.executemany("INSERT INTO runs (id, name) VALUES (?, ?)", self._begun)
-            self._db.executemany("INSERT OR IGNORE INTO operations VALUES (?, ?)", self._operations)
-            self._db.executemany(_INSERT, filter(None, self._samples))
-            self._db.executemany("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", self._outcomes)
-            self._db.executemany("INSERT INTO moments SELECT ?, ?, max(rowid) FROM samples", passed if self._samples else ())
-            self._db.executemany("UPDATE runs SET wall_seconds = ? WHERE id = ?", walls)
-            self._db.executemany("UPDATE runs SET state = ?, answer = ?, wall_seconds = ? WHERE id = ?", self._ended)
-            if self._seconds is not None:
-                self._db.execute("INSERT OR REPLACE INTO header VALUES (?, ?)", (SECONDS, json.dumps(self._seconds())))
+            for insert, rows in (
+                ("INSERT INTO runs (id, name) VALUES (?, ?)", self._begun),
+                ("INSERT OR IGNORE INTO operations VALUES (?, ?)", self._operations),
+                (_INSERT, samples),
+                ("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?)", self._outcomes),
+                ("UPDATE runs SET state = ?, answer = ? WHERE id = ?", self._ended),
+            ):
+                if rows:
+                    self._db.executemany(insert, rows)
+            if timed:
+                self._write_clocks(self._db)
             self._db.execute("COMMIT")
         except _UNWRITABLE as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise JournalDamaged(f"{self.path} can't be written: {error}") from None
-        self._since_checkpoint += len(self._samples) + len(self._outcomes)
+        self._rows += len(samples)
+        self._since_checkpoint += len(samples) + len(self._outcomes)
         self._begun, self._operations, self._samples, self._outcomes, self._ended = [], [], [], [], []
-        self._sent, self._touched = {}, set()
+        self._sent = {}
+        if timed:
+            self._clocks.written()
         if self._since_checkpoint > CHECKPOINT_ROWS and (self._checkpoint is None or not self._checkpoint.is_alive()):
             self._since_checkpoint = 0
             self._checkpoint = threading.Thread(target=_move_wal, args=(self.path,), daemon=True)
             self._checkpoint.start()
+
+    def _write_clocks(self, db: sqlite3.Connection) -> None:
+        clocks = self._clocks
+        db.executemany("INSERT INTO moments VALUES (?, ?, ?)", clocks.moments)
+        db.executemany("UPDATE runs SET wall_seconds = ? WHERE id = ?", [(wall, run) for run, wall in clocks.walls.items()])
+        if self._seconds is not None:
+            db.execute("INSERT OR REPLACE INTO header VALUES (?, ?)", (SECONDS, json.dumps(self._seconds())))
 
     def _schedule(self, run: str) -> None:
         self._touched.add(run)
@@ -243,7 +262,7 @@ class Journal:
 
     def close(self) -> None:
         """Commit and close; harmless twice."""
-        self._closing = self._seconds is not None  # time passed also where nothing else did
+        self._closing = self._seconds is not None or bool(self._clocks.walls)  # time passed also where nothing else did
         try:
             self.flush()
         finally:

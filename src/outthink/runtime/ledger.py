@@ -82,8 +82,11 @@ class Scope:
 
         A request that waits to be repeated reserves nothing: without this, failures would let in ever more of them.
         """
-        left = [limit - scope.used[SAMPLES] for scope in self.chain for at, limit in scope.limits if at == SAMPLES]
-        return max(1, min(requests, *(math.ceil(samples / width) for samples in left), requests))
+        for scope in self.chain:
+            for dimension, limit in scope.limits:
+                if dimension == SAMPLES:
+                    requests = min(requests, math.ceil((limit - scope.used[SAMPLES]) / width))
+        return max(1, requests)
 
 
 @dataclass(slots=True)
@@ -189,6 +192,8 @@ class Ledger:
         most, amounts = ask.max_tokens, ask.amounts(ask.max_tokens)
         blocker: Scope | None = None
         for each in scope.chain:
+            if not each.limits:  # nobody waits there
+                continue
             if each.overrun and any(i in (PROMPT, COMPLETION, TOKENS, USD) for i, _ in each.limits):
                 raise _cut(each, TOKENS, f"the server took {each.overrun} tokens more than it was granted")
             queued = each is not turn and each.first_waiting() < priority

@@ -15,10 +15,8 @@ from outthink.core.errors import BudgetCut
 from outthink.core.key import Key
 from outthink.core.logprobs import Logprobs
 from outthink.core.operation import Generate
+from outthink.core.plain import PLAIN
 from outthink.core.sample import Failure, Finish, Sample
-
-PLAIN = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-"""Made once: `json.dumps` makes one at each call."""
 
 State = Literal["sent", "paid", "ok", "failed", "refused"]
 """sent: an attempt left us; paid: it failed, and a resume should try again; ok: a sample; failed: it never arrived for good;
@@ -107,14 +105,11 @@ def to_row(run: int, row: Row) -> tuple[object, ...]:
 def operation_row(digest: str, operation: Generate) -> tuple[str, str]:
     """The columns of what was asked for: prompts by their digests (one where all are the same but for their prefixes)."""
     prompts = [prompt.digest() for prompt in operation.prompts]
-    fields = {
-        "role": operation.role,
-        "prompts": prompts[:1] if prompts.count(prompts[0]) == len(prompts) else prompts,
-        "sampling": operation.sampling.fields(),
-        "temperatures": operation.temperatures,
-        "logprobs": None if operation.logprobs is None else operation.logprobs.fields(),
-    }
-    return digest, clean(PLAIN.encode(fields))
+    if prompts.count(prompts[0]) == len(prompts):
+        del prompts[1:]
+    need = None if operation.logprobs is None else operation.logprobs.fields()
+    before, after = {"role": operation.role, "prompts": prompts}, {"temperatures": operation.temperatures, "logprobs": need}
+    return digest, clean(f'{PLAIN.encode(before)[:-1]},"sampling":{operation.sampling.plain()},{PLAIN.encode(after)[1:]}')
 
 
 def cut_meta(cut: BudgetCut) -> dict[str, Any]:
