@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from outthink.testing.fake_server import FakeServerProcess, FakeSettings
@@ -22,11 +23,15 @@ SETTINGS = Path(__file__).with_name("schemathesis.toml")
 
 def fuzzed(*options: str) -> tuple[int, str]:
     """Exit code and report of one hunt; `options` are schemathesis's own."""
-    with FakeServerProcess(FakeSettings()) as server, GatewayProcess(f"{server.url}#fake") as gateway:
+    with (
+        tempfile.TemporaryDirectory() as folder,  # it leaves notes where it runs
+        FakeServerProcess(FakeSettings()) as server,
+        GatewayProcess(f"{server.url}#fake") as gateway,
+    ):
         base = gateway.url.removesuffix("/v1")
         command = [str(PROGRAM), "--config-file", str(SETTINGS), "run", f"{base}/openapi.json", "--url", base, "--no-color"]
         command += ["--exclude-checks", "positive_data_acceptance", "--phases", "examples,coverage,fuzzing"]
-        found = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+        found = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, check=False)
     return found.returncode, found.stdout + found.stderr
 
 
