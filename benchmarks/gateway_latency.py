@@ -1,6 +1,6 @@
 """What the gateway adds to a model's server: latency of a single sample, CPU per upstream call of a vote; and how much it takes.
 
-    python benchmarks/gateway_latency.py [--seconds 10] [--rounds 3] [--peer] [--optillm FOLDER/bin/python]
+    python benchmarks/gateway_latency.py [--seconds 10] [--rounds 3] [--rate 100] [--peer] [--optillm FOLDER/bin/python]
 
 The upstream is the fake server, the gateway `outthink serve`; its_hub's gateway (--peer) is installed once into an environment
 of its own in the user's cache folder; optillm's (some gigabytes) is the one of an interpreter that has it. Each is a process of
@@ -31,7 +31,7 @@ from outthink.testing.fake_server import FakeServerProcess, FakeSettings
 from outthink.testing.gateway_process import GatewayProcess
 
 PEER = "its_hub[iaas,lm]==1.2.0"
-LATENCY, RATE = 0.3, 100.0
+LATENCY = 0.3
 VOTES, CLIENTS = 16, 8
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -56,7 +56,7 @@ def question(at: int) -> list[dict[str, str]]:
     return [{"role": "user", "content": f"What is {at} plus {at % 7}?"}]
 
 
-async def open_loop(target: Target, seconds: float) -> list[float]:
+async def open_loop(target: Target, seconds: float, rate: float) -> list[float]:
     """Latencies of requests sent at fixed times, whatever became of the ones before."""
     found: list[float] = []
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=4)) as session:
@@ -70,8 +70,8 @@ async def open_loop(target: Target, seconds: float) -> list[float]:
 
         start = time.perf_counter()
         tasks = []
-        for at in range(int(seconds * RATE)):
-            if (wait := start + at / RATE - time.perf_counter()) > 0:
+        for at in range(int(seconds * rate)):
+            if (wait := start + at / rate - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
             tasks.append(asyncio.create_task(ask(at)))
         await asyncio.gather(*tasks)
@@ -186,7 +186,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             over_fast.append(await stack.enter_async_context(optillm(arguments.optillm, fast_url)))
         for _ in range(arguments.rounds):
             for target in (direct, *over_slow):
-                found = sorted(await open_loop(target, arguments.seconds))
+                found = sorted(await open_loop(target, arguments.seconds, arguments.rate))
                 tail = found[min(len(found) - 1, int(len(found) * 0.99))]
                 latencies.setdefault(target.name, []).append((statistics.median(found) * 1e3, tail * 1e3))
             for target in over_fast:
@@ -215,6 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=100.0, help="requests per second of the open loop")
     parser.add_argument("--peer", action="store_true", help="its_hub's gateway beside ours")
     parser.add_argument("--optillm", metavar="PYTHON", help="optillm's proxy beside ours, from this interpreter's environment")
     parser.add_argument("--json", action="store_true")

@@ -82,7 +82,7 @@ async def test_reasoning_is_counted_and_kept_apart() -> None:
 WHOLE_FAULTS: Mapping[str, type[Exception]] = {
     "rate_limit": Refused, "rate_limit_bare": Refused, "server_error": Lost, "bad_gateway_html": Lost, "error_as_200": Lost,
     "redirect_loop": Permanent, "disconnect": Lost, "hang": Lost, "half_stream": Lost, "wrong_length": Lost,
-    "truncated_json": Lost, "malformed_json": Lost, "bad_utf8": Lost, "huge_body": Lost, "empty_choices": Lost,
+    "truncated_json": Lost, "malformed_json": Lost, "bad_utf8": Lost, "huge_body": Lost,
 }  # fmt: skip
 """The kind of error of each fault; where there is none, the fault spoils single samples or nothing."""
 
@@ -103,6 +103,14 @@ async def test_every_misbehaviour_is_a_typed_error(fault: str, watch: Any, monke
             entry = server.accounts.entries()[0]
             assert 0 < (error.completion_tokens or 0) <= entry["delivered"]
     assert server.accounts.generating == 0
+
+
+@pytest.mark.parametrize("watch", [None, go_on])
+async def test_a_reply_without_choices_costs_what_it_says(watch: Any) -> None:
+    async with served(faults={"empty_choices": 1.0}) as (server, backend):
+        found = await backend.complete(ask(watch=watch))
+        assert not any(piece and not piece.failed for piece in found.pieces)
+    assert found.completion_tokens == server.accounts.generated_tokens > 0
 
 
 @pytest.mark.parametrize("watch", [None, go_on])

@@ -181,5 +181,6 @@ class Generation:
                 await self.connection.drained()
                 if wait:
                     await asyncio.sleep(max(0.0, due - self._loop.time()))
+        self.entry.generated = longest  # what no event told was decoded all the same
         broken = counted or self.wire in ("truncated_json", "malformed_json", "bad_utf8")
         self._end("broken" if broken else "done", b"".join(pieces) + (b"" if counted else b"0\r\n\r\n"), close=counted)
