@@ -74,7 +74,7 @@ def by_size(n: int) -> dict[str, dict[str, Any]]:
         "ets": {"width": n},
         "a_star": {"branching": branching, "width": max(1, n // 8), "expansions": expansions},
         "best_first": {"branching": branching, "expansions": expansions},
-        "mcts": {"branching": branching, "simulations": 3 * n},
+        "mcts": {"branching": branching, "simulations": 4 * expansions},
         "particle_filter": {"width": n},
         "particle_gibbs": {"width": max(2, n // 2), "iterations": 2},
         "parallel_tempering": {"width": max(2, n // 4), "iterations": 2},
