@@ -113,6 +113,16 @@ async def test_golds_brought_along_grade_every_form(tmp_path: Path) -> None:
         await export_records(made.folder, tmp_path / "p.parquet", problems=golds, metadata=LICENCE)
 
 
+async def test_a_record_that_its_task_cant_read_is_left_out(tmp_path: Path) -> None:
+    async with recording(tmp_path / "kept") as made:
+        await ask_all(made, "text")
+        await made.ask("odd", outthink={"task": "countdown"})  # leaving writes its record too
+    found = await export_records(made.folder, tmp_path / "p.parquet", metadata=LICENCE)
+    assert (found.records, found.skipped) == (1, {"their task can't read what was asked": 1})
+    with pytest.raises(BadInput, match=r"can't be read by its task: .* no Countdown problem"):
+        await export_records(made.record("odd"), tmp_path / "no.parquet", metadata=LICENCE)
+
+
 def replayed(pool: Pool, **more: Any) -> tuple[dict[str, Any], str]:
     """A vote over the pool at 1 and 2 samples: its figures, and what is said of them."""
     found = outthink.evaluate(

@@ -324,6 +324,21 @@ def test_what_waiting_cant_mend_is_told_at_once() -> None:
     run_virtually(main())
 
 
+def test_what_no_upstream_can_do_is_refused_by_one_at_once() -> None:
+    async def main() -> None:
+        raw = Scripted("a", Capabilities(chat=False))
+        raw.outcome = Permanent("it has no chat template", status=400)
+        pool = pool_of(raw)
+        await pool.open()
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(Permanent, match="no chat template") as raised:
+            await pool.complete(request())
+        assert raised.value.status == 400
+        assert asyncio.get_running_loop().time() - began == pytest.approx(raw.seconds)  # on the virtual clock
+
+    run_virtually(main())
+
+
 def test_being_cancelled_frees_the_upstream_and_blames_nobody() -> None:
     async def main() -> None:
         slow = Scripted("a")

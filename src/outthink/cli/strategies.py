@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,10 +42,11 @@ def strategies(output: Output, name: str | None, cite: bool, markdown: bool) -> 
 
 
 def needs_of(strategy: Strategy) -> list[str]:
-    """What it needs beyond sampling text, in words."""
-    return sorted(
-        [*(need.value.replace("_", " ") for need in strategy.needs), *(role for role in strategy.asks({}) if role != "generator")]
-    )
+    """What it needs beyond sampling text, in words; as it is without parameters."""
+    asked = strategy.asks({})
+    own = asked.get("generator", ()) if isinstance(asked, Mapping) else ()
+    needs = {need.value.replace("_", " ") for need in (*strategy.needs, *own)}
+    return sorted([*needs, *(role for role in asked if role != "generator")])
 
 
 def fields(strategy: Strategy) -> dict[str, Any]:

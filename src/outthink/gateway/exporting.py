@@ -120,7 +120,12 @@ class _Export:
             why = "were redacted as they were written (records.texts)"
             raise _Unusable(path, f"their texts {why}", f"its texts {why}, so its samples are not what was said")
         asked, counted, stated = self._of(kept), Exported(), dict[str, str]()
-        made = [self._line(kept, asked, line) async for line in lines(path, {kept.run: asked}, counted, stated)]
+        try:
+            made = [self._line(kept, asked, line) async for line in lines(path, {kept.run: asked}, counted, stated)]
+        except BadInput as error:
+            if asked.problem.gold is not None:  # who brought it can mend it
+                raise
+            raise _Unusable(path, "their task can't read what was asked", f"can't be read by its task: {error}") from error
         self.told.left_out += counted.left_out
         if not made:
             raise _Unusable(path, "they hold no whole sample", "holds no whole sample")

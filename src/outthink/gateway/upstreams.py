@@ -156,6 +156,8 @@ class UpstreamPool:
         """Two drawn by weight, and the one of them with less to do: the load follows the weights and avoids the slow."""
         met = self._failed.get(request.identity, set()) if request.identity is not None else set()
         able = [each for each in self.upstreams if each.ready and each.serves(request)]
+        if not able and not any(each.serves(request) or not each.opened for each in self.upstreams):
+            able = [each for each in self.upstreams if each.ready]  # waiting mends nothing: its own refusal says why
         able = [each for each in able if each.name not in met] or able
         if len(able) < 2:
             return able[0] if able else None

@@ -30,12 +30,14 @@ class Draws:
     how:    settings of `Run.generate`
     reasons: why samples failed
 
-    Raises BadInput where nothing would ever end it.
+    Raises BadInput where nothing would ever end it, and for a quorum of none.
     """
 
     def __init__(self, run: Run, problem: Problem, n: int | None, quorum: int = 1, **how: Any) -> None:
         if n is None and not run.left.limits():
             raise BadInput("n=None fills the budget, and there is none; give a budget such as '16 samples'", where="n")
+        if quorum < 1:
+            raise BadInput(f"is {quorum} and must be 1 or more", where="quorum")
         self.run, self.problem, self.n, self.quorum, self.how = run, problem, n, quorum, how
         self.samples: list[Sample] = []
         self.answers: list[Answer] = []
