@@ -42,7 +42,7 @@ from outthink.verifiers.verdict import Verdict
 SEED, FLIPPED = 2026, 0.2
 NAMES = ("trained", "perfect", "noised")
 LADDER = (4, 16, 64)
-"""Sizes of a search: with the beginnings that it sends again, one of 64 pays for more tokens than 128 whole answers."""
+"""Sizes of a search: with the beginnings that it sends again, most of 64 pay for more tokens than 128 whole answers."""
 WIDTHS = (1, *LADDER)
 """Of SAFFRON, which knows one verifier only."""
 FLAT = (1, 2, 4, 8, 16, 32, 64, 128)
