@@ -43,6 +43,10 @@ class Browser:
         self.driver.get("about:blank")
         self.driver.get(url.as_uri() if isinstance(url, Path) else url)
         self.wait(lambda: self.script("return document.querySelector(arguments[0]) !== null", until))
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait until what the page left for its next frames is drawn: lists and trees are."""
         self.script("return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => done())))")
 
     def wait(self, until: Callable[[], Any]) -> Any:
@@ -56,11 +60,13 @@ class Browser:
         return self.driver.execute_script(text, *arguments)
 
     def text(self, selector: str) -> str:
-        """The visible text of the first such element."""
+        """The visible text of the first such element, once the page is drawn."""
+        self.settle()
         return str(self.script("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
 
     def count(self, selector: str) -> int:
-        """How many such elements there are."""
+        """How many such elements there are, once the page is drawn."""
+        self.settle()
         return int(self.script("return document.querySelectorAll(arguments[0]).length", selector))
 
     def click(self, selector: str) -> None:
@@ -79,6 +85,7 @@ class Browser:
         for key in keys:
             actions.send_keys(getattr(Keys, key, key))
         actions.perform()
+        self.settle()
 
     def focused(self) -> dict[str, Any]:
         """What has the focus: its tag, key, role and label."""
