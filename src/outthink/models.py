@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from outthink.core.backend import Backend
 from outthink.core.budget import Prices
 from outthink.core.errors import BadInput
+
+if TYPE_CHECKING:
+    from outthink.backends.openai.address import Secret
 
 KINDS = (
     "'embedded', 'tiny' (or another of the tiny reasoner's models), a path to a .gguf file, 'hf:owner/repository/file.gguf', "
@@ -19,10 +24,21 @@ TINY_SLOTS, TINY_CONTEXT = 16, 512
 FORKED = "forked:"
 FORKED_SLOTS = 64
 """Of the tiny models, where samples share what they have in common: more at once is faster still."""
+_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def is_object(text: str) -> bool:
+    """Whether a role's player is a Python object, 'package.module:object', and no model."""
+    return _OBJECT.fullmatch(text) is not None and not text.startswith(FORKED)
 
 
 def backend_of(
-    model: str | Path | Backend, *, prices: Prices | None = None, engine: str = "", probed: str | Path | None = None
+    model: str | Path | Backend,
+    *,
+    prices: Prices | None = None,
+    engine: str = "",
+    probed: str | Path | None = None,
+    key: Secret | None = None,
 ) -> Backend:
     """The backend that `model` names; a backend is returned as it is.
 
@@ -37,6 +53,7 @@ def backend_of(
     prices: of a model that doesn't state its own
     engine: what a server runs (vllm, sglang, llamacpp, ollama, openai), where asking it doesn't tell
     probed: file of a probe's report: what the server was seen to do is then relied on, whatever its engine
+    key:    a server's API key; None: the environment's
 
     Raises BadInput for anything else, UnknownName for an engine, MissingExtra where a dependency isn't installed.
     """
@@ -51,12 +68,12 @@ def backend_of(
             from outthink.backends.probe import ProbeReport
 
             capabilities = ProbeReport.read(probed).capabilities()
-        return OpenAIBackend(text, prices=prices, engine=engine, capabilities=capabilities)
+        return OpenAIBackend(text, prices=prices, engine=engine, capabilities=capabilities, key=key)
     endpoint, colon, rest = text.partition(":")
     if colon and rest.startswith(("http://", "https://")):
         from outthink.backends.rewards import RewardBackend
 
-        return RewardBackend(rest, endpoint=endpoint, prices=prices)
+        return RewardBackend(rest, endpoint=endpoint, prices=prices, key=key)
     if engine or probed is not None:
         raise BadInput(f"are for servers, and {text!r} is none", where="engine, probed")
     from outthink.backends.forked import ForkedBackend

@@ -7,7 +7,6 @@ stepping a run is the runtime's.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack
@@ -27,7 +26,7 @@ from outthink.core.step import Steps
 from outthink.core.strategy import Strategy
 from outthink.core.task import Task
 from outthink.core.verifier import Verifier
-from outthink.models import FORKED, backend_of
+from outthink.models import backend_of, is_object
 from outthink.runtime.batch import Retry
 from outthink.runtime.endpoint import Endpoint
 from outthink.runtime.interpreter import Interpreter
@@ -35,8 +34,6 @@ from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
 from outthink.runtime.many import many
 from outthink.runtime.spec import Bindings, RunSpec
-
-_OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 DEFAULT_TASK = "math"
 
@@ -110,7 +107,7 @@ class Session:
         # One model may play several roles: it is opened once and has one limiter.
         shared: dict[object, Endpoint] = {_identity(model): generator}
         for role, bound in roles.items():
-            if isinstance(bound, str) and _OBJECT.fullmatch(bound) and not bound.startswith(FORKED):
+            if isinstance(bound, str) and is_object(bound):
                 self._others[role] = catalogue.role(bound)
             elif isinstance(bound, (str, Path, Backend)):
                 if (named := _identity(bound)) not in shared:

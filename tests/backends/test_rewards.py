@@ -38,7 +38,7 @@ async def with_server(told: Told, use: Callable[[str], Awaitable[Any]]) -> Any:
 
     app = web.Application()
     for endpoint in ("pooling", "score", "classify"):
-        app.router.add_post(f"/v1/{endpoint}", handle)
+        app.router.add_post(f"/{endpoint}", handle)  # as vLLM: beside /v1, not in it
     async with TestServer(app) as server:
         return await use(f"http://127.0.0.1:{server.port}#prm")
 
@@ -103,7 +103,7 @@ def test_errors_carry_the_servers_words() -> None:
 
 
 def test_names() -> None:
-    assert backend_of("score:http://localhost:1#m").name == "score:http://localhost:1/v1#m"
+    assert backend_of("score:http://localhost:1#m").name == "score:http://localhost:1#m"
     with pytest.raises(UnknownName, match="endpoint"):
         backend_of("rank:http://localhost:1#m")
     with pytest.raises(BadInput, match="#"):

@@ -4,7 +4,7 @@
 
 A reward is answered as a sample of no tokens whose meta "rewards" holds the numbers, so that it is charged (its prompt tokens),
 retried and journalled like any call. HTTP itself is `outthink.backends.openai.wire`'s. Known from vLLM's documentation and
-source; tested against a stand-in only.
+source, where these paths are beside /v1, not in it; tested against a stand-in only.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class RewardBackend:
         self._address, self._endpoint, self.prices = Address.parse(url), endpoint, prices
         if not self._address.model:
             raise BadInput("name the reward model after a #, as in http://localhost:8000#model", where="model")
-        self._wire = Wire(self._address, self._address.key() if key is None else key, largest)
+        self.wire = Wire(self._address, self._address.key() if key is None else key, largest)
 
     def __repr__(self) -> str:
         return f"RewardBackend({self.name!r})"
@@ -65,7 +65,7 @@ class RewardBackend:
     @property
     def name(self) -> str:
         """Endpoint, URL and model."""
-        return f"{self._endpoint}:{self._address.base}#{self._address.model}"
+        return f"{self._endpoint}:{self._address.root}#{self._address.model}"
 
     @property
     def capabilities(self) -> Capabilities:
@@ -74,11 +74,11 @@ class RewardBackend:
 
     async def open(self) -> None:
         """Make the connection pool; nothing is sent."""
-        await self._wire.open()
+        await self.wire.open()
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._wire.close()
+        await self.wire.close()
 
     async def complete(self, request: Request) -> Completion:
         """One call. Raises Refused, Lost, Permanent."""
@@ -87,12 +87,12 @@ class RewardBackend:
         except UnicodeEncodeError:
             raise Permanent("the text holds half a character (a lone surrogate), which no model can read") from None
         try:
-            answer = json_of(await self._wire.post(f"/{self._endpoint}", body, request.timeout))
+            answer = json_of(await self.wire.post(f"/{self._endpoint}", body, request.timeout, root=True))
             if (error := error_in(answer)) is not None:
-                raise failure(self._wire.where, error[0], error[1], hide=self._wire.hide)
+                raise failure(self.wire.where, error[0], error[1], hide=self.wire.hide)
             numbers = self._numbers(answer)
         except Unreadable as why:
-            raise Lost(f"{self._wire.where}: {why}", status=200) from None
+            raise Lost(f"{self.wire.where}: {why}", status=200) from None
         prompt, *_ = counts_of(answer)
         piece = Piece("", Finish.EOS, 0, meta={"rewards": numbers})
         return Completion((piece,) * len(request.seeds), prompt, 0)

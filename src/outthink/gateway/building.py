@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
+from outthink import catalogue
 from outthink.backends.openai.address import Secret
 from outthink.core.backend import Backend
 from outthink.core.budget import Prices
@@ -94,14 +94,14 @@ def _upstream(
     name = upstream_name(settings)
 
     def make() -> Backend:
+        # Without a key of its own it gets none: a key of the environment belongs to one server, not to all of them.
+        secret = Secret.of(key, f"the key of upstream {name}")
         if not is_server(settings.url):
-            return backend_of(settings.url, prices=prices)
+            return backend_of(settings.url, prices=prices, key=secret)
         from outthink.backends.openai import OpenAIBackend
         from outthink.backends.probe import ProbeReport
 
         probed = None if settings.probed is None else ProbeReport.read(settings.probed).capabilities()
-        # Without a key of its own it gets none: a key of the environment belongs to one server, not to all of them.
-        secret = Secret.of(key, f"the key of upstream {name}")
         return OpenAIBackend(
             settings.url, model=settings.model, engine=settings.engine, capabilities=probed, prices=prices, key=secret
         )
@@ -118,23 +118,26 @@ def _upstream(
 
 
 def public(config: Config, built: Mapping[str, Built], created: int) -> list[Model]:
-    """The models as requests see them."""
+    """The models that clients may name, as requests see them. Raises BadInput for an object that can't play its role."""
     made = []
     for name, settings in config.models.items():
+        if not settings.public:
+            continue
         endpoint = built[name].endpoint
-        judge = built[settings.judge].endpoint if settings.judge else endpoint
-        parameters: dict[str, Any] = dict(settings.parameters)
+        players = {role: built[player].endpoint for role, player in settings.roles.items() if player in built}
         made.append(
             Model(
                 name,
-                {"generator": endpoint, "judge": judge},
+                {"generator": endpoint, "judge": endpoint, **players},
                 aliases=settings.aliases,
                 strategy=settings.strategy or config.defaults.strategy,
-                parameters=parameters,
+                parameters=settings.parameters,
                 budget=settings.budget or config.defaults.budget,
                 task=settings.task,
                 verifier=settings.verifier,
+                verifiers=settings.verifiers,
                 sampling=settings.sampling,
+                others={role: catalogue.role(player) for role, player in settings.roles.items() if player not in built},
                 created=created,
             )
         )

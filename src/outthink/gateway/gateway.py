@@ -10,13 +10,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from outthink import catalogue
 from outthink.core.backend import Backend
 from outthink.core.errors import BadInput, UnknownName
 from outthink.gateway.body import Bodies
 from outthink.gateway.model import AT_ONCE, Model
 from outthink.gateway.refusal import Refusal
 from outthink.gateway.seams import Admission, AlwaysRoom, Anyone, Keys, NoRecords, Observer, Records
-from outthink.models import backend_of
+from outthink.models import backend_of, is_object
 from outthink.runtime.endpoint import Endpoint
 from outthink.runtime.ledger import Ledger
 from outthink.runtime.limiter import Limiter
@@ -101,22 +102,34 @@ def new_id(prefix: str) -> str:
 
 
 @asynccontextmanager
-async def opened(models: Sequence[str | Path | Backend], *, ledger: Ledger, **settings: Any) -> AsyncIterator[list[Model]]:
+async def opened(
+    models: Sequence[str | Path | Backend], *, ledger: Ledger, roles: Mapping[str, str] | None = None, **settings: Any
+) -> AsyncIterator[list[Model]]:
     """Models as `outthink serve --model` takes them, open until the end, each under the name that its server has for it.
 
-    settings: further fields of each `Model`. Raises UsageError, BackendError.
+    roles:    who plays further roles of all of them: a model, or 'package.module:object'
+    settings: further fields of each `Model`
+
+    Raises UsageError, BackendError.
     """
     made: list[Model] = []
     async with AsyncExitStack() as stack:
-        for text in models:
+
+        async def at(text: str | Path | Backend) -> Endpoint:
             endpoint = Endpoint(backend_of(text), ledger, lasting=False)
             stack.push_async_callback(endpoint.backend.close)
             await endpoint.open()
             if endpoint.backend.capabilities.slots is None:
                 endpoint.limiter = Limiter(start=AT_ONCE)
+            return endpoint
+
+        players = {role: await at(player) for role, player in (roles or {}).items() if not is_object(player)}
+        others = {role: catalogue.role(player) for role, player in (roles or {}).items() if is_object(player)}
+        for text in models:
+            endpoint = await at(text)
             name = endpoint.backend.name
             short = name.rpartition("#")[2] if "#" in name else name.rpartition(":")[2]
             aliases = ("embedded",) if text == "embedded" else ()
-            roles = {"generator": endpoint, "judge": endpoint}
-            made.append(Model(short or name, roles, aliases, created=int(time.time()), **settings))
+            endpoints = {"generator": endpoint, "judge": endpoint, **players}
+            made.append(Model(short or name, endpoints, aliases, others=others, created=int(time.time()), **settings))
         yield made

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 
 from outthink.backends.openai import OpenAIBackend
+from outthink.backends.rewards import RewardBackend
 from outthink.core.errors import BackendError, OutthinkError, Permanent
 from outthink.gateway.config import Health
 from outthink.gateway.upstream import Upstream
@@ -49,7 +50,7 @@ async def _failure(upstream: Upstream, health: Health) -> Exception | None:
         async with asyncio.timeout(health.timeout_seconds):
             if not upstream.opened:
                 await upstream.open()
-            elif isinstance(upstream.backend, OpenAIBackend) and not answered:
+            elif isinstance(upstream.backend, OpenAIBackend | RewardBackend) and not answered:
                 await _greet(upstream.backend, health.timeout_seconds)
     except TimeoutError:
         return BackendError(f"{upstream.name} didn't answer within {health.timeout_seconds:g} s")
@@ -58,7 +59,7 @@ async def _failure(upstream: Upstream, health: Health) -> Exception | None:
     return None
 
 
-async def _greet(backend: OpenAIBackend, seconds: float) -> None:
+async def _greet(backend: OpenAIBackend | RewardBackend, seconds: float) -> None:
     """Ask for the list of models; a server that has none answers too."""
     try:
         await backend.wire.get("/models", seconds)

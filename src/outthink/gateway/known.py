@@ -4,7 +4,10 @@ milliseconds, for each request.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from functools import cache, lru_cache
+from typing import Any
 
 from outthink import catalogue
 from outthink.core.errors import UnknownName
@@ -37,7 +40,17 @@ def _strategy(name: str) -> Strategy:
     return catalogue.strategy(name)
 
 
+def verifier(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Verifier:
+    """The verifier of that name, made once for its settings: it remembers nothing itself. Raises UnknownName, BadInput."""
+    return _verifier(name, json.dumps(settings_of(name, settings), sort_keys=True, default=str))
+
+
+def settings_of(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """A verifier's own settings, out of those by name."""
+    plain = name.strip().replace("-", "_")
+    return next((own for other, own in settings.items() if other.strip().replace("-", "_") == plain), {})
+
+
 @lru_cache(maxsize=1024)
-def verifier(name: str) -> Verifier:
-    """The verifier of that name, made once: it remembers nothing itself. Raises UnknownName, BadInput."""
-    return catalogue.verifier(name)
+def _verifier(name: str, settings: str) -> Verifier:
+    return catalogue.verifier(name, **json.loads(settings))

@@ -37,20 +37,27 @@ _BROKEN = (KeyError, TypeError, ValueError, AttributeError)
 
 def header_of(asked: Asked) -> dict[str, Any]:
     """What a record's outcomes depend on: the header of its journal."""
-    endpoints, problem = asked.model.endpoints, problem_of(asked.prompt)
+    model, problem = asked.model, problem_of(asked.prompt)
+    used = set(asked.strategy.asks(asked.parameters))
+    settings: Mapping[str, Any] = {}
+    if asked.verifier:
+        settings = known.settings_of(asked.verifier, model.verifiers)
+        used |= set(known.verifier(asked.verifier, model.verifiers).roles)
+    players = {role: each for role, each in model.endpoints.items() if role in used and each is not model.generator}
     return {
         "kind": KIND,
-        "model": asked.model.generator.backend.name,
+        "model": model.generator.backend.name,
         "task": asked.task,
         "seed": asked.seed,
         "sampling": {"generator": asked.sampling.fields()},
         "verifiers": {"verifier": asked.verifier} if asked.verifier else {},
-        "roles": {role: each.backend.name for role, each in endpoints.items() if each is not asked.model.generator},
+        **({"verifier_settings": dict(settings)} if settings else {}),
+        "roles": {role: each.backend.name for role, each in players.items()},
         "strategy": asked.strategy.name,
         "parameters": asked.strategy.bound(asked.parameters),
         "budget": str(asked.budget),
         "problems": [problem.id, problem.text],
-        "public_model": asked.model.name,
+        "public_model": model.name,
         "protocol": asked.protocol,
         "request": asked.id,
         "key": asked.caller.name,

@@ -77,15 +77,15 @@ async def resume(path: str | Path, *, file: str | Path = "", model: str = "") ->
 
 @asynccontextmanager
 async def _configured(kept: Kept, file: str | Path, ledger: Ledger) -> AsyncIterator[Model]:
-    """The request's model, and its judge, as a gateway's configuration describes them."""
+    """The request's model, and who plays its roles, as a gateway's configuration describes them."""
     whole = _read(kept, file)
-    needed = [kept.name]
-    while (judge := whole.models[needed[-1]].judge) and judge not in needed:
-        needed.append(judge)
-    part = replace(whole, models={name: whole.models[name] for name in needed})
+    own = whole.models[kept.name]
+    roles = {role: player for role, player in own.roles.items() if role in kept.header["roles"] or player not in whole.models}
+    players = {player: replace(whole.models[player], roles={}) for player in roles.values() if player in whole.models}
+    part = replace(whole, models={**players, kept.name: replace(own, roles=roles, public=True)})
     built: dict[str, Built] = {}
     try:
-        for name in needed:
+        for name in part.models:
             built[name] = build(name, part, ledger, lambda _: ())
             await opened(built[name])
             if not built[name].pool.ready:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outthink import tasks
+from outthink.core.capability import Needs
 from outthink.core.errors import BackendError, MissingRole, OutthinkError
 from outthink.core.problem import Problem
 from outthink.core.run import Run
@@ -85,7 +86,7 @@ def bindings(job: Job) -> Bindings:
     bound = Bindings(
         task=job.conversation,
         endpoints=model.endpoints,
-        verifiers={"verifier": known.verifier(asked.verifier)} if asked.verifier else {},
+        verifiers={"verifier": known.verifier(asked.verifier, model.verifiers)} if asked.verifier else {},
         others=model.others,
         sampling={"generator": asked.sampling},
     )
@@ -139,7 +140,9 @@ def answers_of(job: Job, result: Result, counting: Counting) -> list[Answered]:
     elif selection is not None and selection.answer is not None:
         found = [_chosen(selection, job)]
     elif result.stop in (Stop.FINISHED, Stop.BUDGET) and not job.conversation.structured:
-        found = [answered(sample) for sample in candidates if sample.text and not sample.partial][:1]
+        steps = Needs.STEPS in job.asked.strategy.needs  # whose samples are pieces of an answer, but for the last
+        whole = [s for s in candidates if s.text and not s.partial and (not steps or s.finish is Finish.EOS)]
+        found = [answered(sample) for sample in whole][:1]
     else:
         single = job.asked.strategy.name == "single"
         found = [answered(sample) for sample in candidates[:1]] if single else []

@@ -73,11 +73,11 @@ class Wire:
         except self._broken as error:
             raise self._failed(error, timeout) from None
 
-    async def post(self, path: str, body: bytes, timeout: float | None) -> bytes:
-        """The body of a 200. Raises Refused, Lost or Permanent; being cancelled closes the connection."""
+    async def post(self, path: str, body: bytes, timeout: float | None, *, root: bool = False) -> bytes:
+        """The body of a 200; `root` as in `get`. Raises Refused, Lost or Permanent; being cancelled closes the connection."""
         try:
             async with asyncio.timeout(timeout):
-                response = await self._send("POST", self._base + path, body)
+                response = await self._send("POST", (self._root if root else self._base) + path, body)
                 async with response:
                     return await self._body(response)
         except self._broken as error:

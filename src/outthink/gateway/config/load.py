@@ -12,6 +12,7 @@ import tomllib
 import zoneinfo
 from collections.abc import Callable
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,9 +21,12 @@ from outthink.backends.openai.address import Address
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput, UnknownName, UsageError
 from outthink.core.sampling import Sampling
+from outthink.gateway import known
 from outthink.gateway.choice import read_choice
 from outthink.gateway.config.reading import table
 from outthink.gateway.config.settings import Config, KeySettings, Model, Records, Server, UpstreamSettings
+from outthink.models import is_object
+from outthink.runtime.roles import OWN_ROLES
 
 T = TypeVar("T")
 
@@ -66,8 +70,8 @@ def parse(text: str, where: str = "configuration") -> Config:
 
 
 def _check(config: Config, where: str) -> None:
-    if not config.models:
-        raise BadInput("is empty; write a table [models.NAME]", where=f"{where} models")
+    if not any(model.public for model in config.models.values()):
+        raise BadInput("names none that clients may use; write a table [models.NAME]", where=f"{where} models")
     _check_server(config.server, bool(config.keys), f"{where} server")
     _placed(lambda: read_choice(config.defaults.strategy), f"{where} defaults.strategy")
     taken: dict[str, str] = {}
@@ -148,11 +152,11 @@ def _check_model(config: Config, model: Model, where: str) -> None:
         _placed(lambda: chosen.bound(model.parameters), f"{where}.parameters")
     elif model.parameters:
         raise BadInput("are parameters of `strategy`, which isn't given", where=f"{where}.parameters")
-    if model.judge and model.judge not in config.models:
-        raise UnknownName(f"model (judge of {where})", model.judge, config.models)
     _placed(lambda: Sampling().but(**model.sampling), f"{where}.sampling")
     if model.verifier:
-        _placed(lambda: catalogue.verifier(model.verifier), f"{where}.verifier")
+        _placed(lambda: known.verifier(model.verifier, {}), f"{where}.verifier")
+    for name, settings in model.verifiers.items():
+        _placed(partial(known.verifier, name, {name: settings}), f"{where}.verifiers.{name}")
     if model.task:
         _placed(lambda: tasks.load(model.task), f"{where}.task")
     names = [upstream_name(each) for each in model.upstreams]
@@ -166,6 +170,19 @@ def _check_model(config: Config, model: Model, where: str) -> None:
             raise BadInput(
                 f"are missing, and {whose} is in $; write prices = {{ prompt = ..., completion = ... }}", where=f"{where}.prices"
             )
+    for role, player in model.roles.items():
+        _check_role(config, model, role, player, f"{where}.roles.{role}")
+
+
+def _check_role(config: Config, model: Model, role: str, player: str, where: str) -> None:
+    if role in ("generator", "verifier", *OWN_ROLES):
+        raise BadInput("is no role to give away; further roles are judge, prm and whatever else a strategy names", where=where)
+    if is_object(player):
+        _placed(lambda: catalogue.role(player), where)
+    elif player not in config.models:
+        raise UnknownName(f"model ({where})", player, config.models)
+    elif (model.budget or config.defaults.budget).usd is not None and config.models[player].prices is None:
+        raise BadInput(f"the budget of requests is in $, and [models.{player}] has no prices", where=where)
 
 
 def _check_upstream(config: Config, upstream: UpstreamSettings, where: str) -> None:
@@ -186,7 +203,7 @@ def _check_upstream(config: Config, upstream: UpstreamSettings, where: str) -> N
         address = _placed(lambda: Address.parse(upstream.url), f"{where}.url")
         if upstream.model and address.model and address.model != upstream.model:
             raise BadInput(f"the url names {address.model!r} already", where=f"{where}.model")
-    elif given or upstream.engine or upstream.probed or upstream.model:
+    elif upstream.engine or upstream.probed or upstream.model or (given and not is_reward_server(upstream.url)):
         raise BadInput("key, engine, probed and model are for servers, and this is none", where=where)
 
 
@@ -194,8 +211,9 @@ def _check_key(config: Config, key: KeySettings, where: str) -> None:
     if not KEY_HASH.fullmatch(key.hash):
         raise BadInput("is not what `outthink keys new` or `outthink keys hash` prints (sha256:...)", where=f"{where}.hash")
     for name in key.models:
-        if name not in config.models:
-            raise UnknownName(f"model of {where}: models", name, config.models)
+        if name not in config.models or not config.models[name].public:
+            known_names = [each for each, model in config.models.items() if model.public]
+            raise UnknownName(f"public model of {where}: models", name, known_names)
     _placed(lambda: [catalogue.strategy(name) for name in key.strategies], f"{where}.strategies")
     if key.strategy:
         _placed(lambda: read_choice(key.strategy), f"{where}.strategy")
@@ -210,8 +228,13 @@ def _check_key(config: Config, key: KeySettings, where: str) -> None:
 
 
 def is_server(url: str) -> bool:
-    """Whether an upstream is reached over HTTP."""
+    """Whether an upstream is an OpenAI-compatible server."""
     return url.startswith(("http://", "https://"))
+
+
+def is_reward_server(url: str) -> bool:
+    """Whether it is a reward model's server, such as pooling:http://..."""
+    return is_server(url.partition(":")[2])
 
 
 def upstream_name(upstream: UpstreamSettings) -> str:

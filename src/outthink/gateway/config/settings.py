@@ -94,7 +94,9 @@ class Model:
     budget: Budget | None = setting("the most that one request may spend; default: that of [defaults]", None)
     task: str = setting("the task that extracts and compares answers; default: chosen by the request", "")
     verifier: str = setting("what scores samples: a verifier's name, or package.module:object", "")
-    judge: str = setting("the public model that judges; default: the model itself", "")
+    verifiers: Mapping[str, Mapping[str, Any]] = setting("settings by verifier, such as { verdict = { aggregate = 'min' } }", {})
+    roles: Mapping[str, str] = setting("who plays further roles: models of this file, or package.module:object", {})
+    public: bool = setting("whether clients may name it; false: it only plays roles of other models", True)
     sampling: Mapping[str, Any] = setting("sampling settings that a request may override, such as { temperature = 0.7 }", {})
     prices: Prices | None = setting("USD per million tokens: { prompt, completion, cached }; needed by budgets in $", None)
 
