@@ -43,6 +43,15 @@ def test_json_says_what_was_spent_and_on_what(outthink: Outthink, model: str) ->
     assert found["stop"] == "finished"
 
 
+def test_only_what_fills_a_budget_is_given_one(outthink: Outthink, model: str) -> None:
+    """A search ends by itself: cut after the 16 samples that a vote is given it would have no answer."""
+    pytest.importorskip("xllamacpp")
+    search = ("--task", "countdown", "--strategy", "beam_search", "--verifier", "solver")
+    assert outthink("solve", PROBLEM, "--model", model, "--json").document["usage"]["samples"] == 16
+    found = outthink("solve", "make 59 from 5 6 13 25", "--model", "tiny", "--json", *search).document
+    assert (found["stop"], found["usage"]["samples"] > 16, found["answer"] is None) == ("finished", True, False)
+
+
 def test_the_problem_may_come_from_standard_input(
     outthink: Outthink, model: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from outthink.core.selection import Result
 
 DEFAULT_BUDGET = "16 samples"
+"""Of strategies that fill one: a search ends by itself, and where it is cut first it has no answer."""
 
 
 @click.command()
 @click.argument("problem")
 @click.option("--model", default="embedded", show_default=True, help="'embedded', a .gguf file, or URL#name.")
 @click.option("--strategy", default="majority", show_default=True, help="See `outthink strategies`.")
-@click.option("--budget", help="Such as '8 samples, 20k tokens, 30s, $0.10'; default: the strategy's n, or 16 samples.")
+@click.option("--budget", help="Such as '8 samples, 20k tokens, 30s, $0.10'; default: 16 samples for what fills one.")
 @click.option("--param", multiple=True, metavar="KEY=VALUE", help="A parameter of the strategy.")
 @model_options
 @as_json
@@ -40,16 +41,17 @@ def solve(output: Output, /, **given: Any) -> int:
 
 def carry_out(output: Output, given: Mapping[str, Any]) -> int:
     """Run it and show the result; returns the exit code."""
-    from outthink import api
+    from outthink import api, catalogue
 
     with recording("solve", given, output) as record, Progress("solving", unit="") as progress:
         progress.update(0, remark=given["strategy"])
         (chosen,) = parameters(given["param"], [given["strategy"]]).values()
+        fills = "n" not in chosen and "n" in catalogue.strategy(given["strategy"]).parameters
         result = api.solve(
             given["problem"],
             model=given["model"],
             strategy=given["strategy"],
-            budget=given["budget"] if given["budget"] is not None else None if "n" in chosen else DEFAULT_BUDGET,
+            budget=DEFAULT_BUDGET if given["budget"] is None and fills else given["budget"],
             parameters=chosen,
             journal=record.path,
             notes=record.notes,
