@@ -15,7 +15,7 @@ from outthink.cli.terminal import Output, note
 @click.option("--config", "file", type=click.Path(exists=True, dir_okay=False), help="Settings in TOML instead of --model.")
 @click.option("--host", help="The address to listen on. [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="The port to listen on; 0 takes a free one. [default: 8000]")
-@click.option("--strategy", help="The default strategy, such as majority:16. [default: single]")
+@click.option("--strategy", help="The default strategy, such as majority:16; with --model. [default: single]")
 @click.option("--task", help="The task that extracts and compares answers where a request names none; with --model.")
 @click.option("--verifier", help="What scores samples where a request names nothing; with --model.")
 @click.option("--verifier-setting", multiple=True, metavar="KEY=VALUE", help="Of the verifier, such as aggregate=min.")
@@ -31,7 +31,7 @@ def serve(output: Output, /, **given: Any) -> int:
 
     if bool(given["model"]) == bool(given["file"]):
         raise BadInput("give either --model (once or more) or --config", where="serve")
-    if given["file"] and (said := [name for name in ("task", "verifier", "verifier_setting", "role") if given[name]]):
+    if given["file"] and (said := [name for name in ("strategy", "task", "verifier", "verifier_setting", "role") if given[name]]):
         raise BadInput("is for --model; the configuration has settings for it", where="--" + said[0].replace("_", "-"))
     api.run_anywhere(_configured(given) if given["file"] else _served(given))
     return 0
@@ -74,7 +74,7 @@ async def _configured(given: dict[str, Any]) -> None:
     """With a configuration file."""
     from outthink.gateway.operation import serve_configured
 
-    await serve_configured(given["file"], host=given["host"], port=given["port"], strategy=given["strategy"], told=_tell)
+    await serve_configured(given["file"], host=given["host"], port=given["port"], told=_tell)
 
 
 def _tell(url: str) -> None:

@@ -257,10 +257,9 @@ async def serve_configured(
     *,
     host: str | None = None,
     port: int | None = None,
-    strategy: str | None = None,
     told: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve what a configuration file describes until SIGTERM; `host`, `port` and `strategy` go before what it says."""
+    """Serve what a configuration file describes until SIGTERM; `host` and `port` go before what it says."""
     from outthink.gateway.server import serve
 
     async with Operation(file) as operation:
