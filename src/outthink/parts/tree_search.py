@@ -9,12 +9,17 @@ from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
 from outthink.core.run import Run
 from outthink.core.selection import Selection
+from outthink.parts.expanding import expanded, finished
 from outthink.parts.frontier import arrived, distinct
-from outthink.parts.traces import ROOT, Trace, choose, grow, rate
+from outthink.parts.traces import ROOT, Trace, choose, rate
 from outthink.parts.value_tree import Node
 
-Hints = Callable[[Trace], Awaitable[Prompt]]
-"""The prompt under which a trace is expanded."""
+Hints = Callable[[Trace], Awaitable[Prompt | None]]
+"""The prompt under which a trace goes on; None: the task's."""
+
+
+async def unhinted(_: Trace) -> None:
+    """Every trace goes on under the task's prompt."""
 
 
 async def tree_search(
@@ -26,33 +31,41 @@ async def tree_search(
     exploration: float,
     rollout: bool,
     rule: str,
-    hints: Hints | None = None,
+    hints: Hints = unhinted,
 ) -> Selection:
     """Select, expand by `branching` distinct steps, value, back up; then the ended traces choose by `rule`.
 
-    A simulation that ends at an ended trace backs its value up again. One whose expansion gives nothing backs up 0.
+    A simulation that ends at an ended trace backs its value up again. One whose expansion gives nothing backs up 0. Where no
+    trace has ended by then, the most visited one is simply finished.
     Raises BadInput, UnknownName, and what generating and scoring raise.
     """
     if min(simulations, branching) < 1 or exploration < 0:
         raise BadInput("simulations and branching must be 1 or more, exploration 0 or more", where="tree search")
-    root, ended, chosen = Node(ROOT), list[Trace](), await choose(run, problem, [], rule)
+    root, ended, failures, chosen = Node(ROOT), list[Trace](), list[str](), await choose(run, problem, [], rule)
     for _ in range(simulations):
         node = root.descend(exploration)
         if not node.expanded and node.trace.ended is None and (node.visits or node is root):
-            start = None if hints is None else await hints(node.trace)
-            grown = distinct(arrived(await grow(run, problem, [node.trace] * branching, start=start)))
-            rated = await rate(run, problem, grown)
+            begun = [node.trace] * branching
+            grown = await expanded(run, problem, begun, failures, alone=node is root, start=await hints(node.trace))
+            rated = await rate(run, problem, distinct(arrived(grown)))
             node.expanded, node.children = True, [Node(trace, node) for trace in rated]
             if done := [trace for trace in rated if trace.ended is not None]:
                 ended += done
                 chosen = await choose(run, problem, ended, rule)
             if node.children:
                 node = node.chosen(exploration)
+        if node.expanded and not node.children:
+            node.back_up(0.0)
+            continue
         trace = node.trace
         if rollout and trace.ended is None and node is not root:
-            finished = await rate(run, problem, arrived(await grow(run, problem, [trace], to_end=True)))
-            ended += finished
+            rolled = await expanded(run, problem, [trace], failures, alone=False, to_end=True, start=await hints(trace))
+            whole = await rate(run, problem, arrived(rolled))
+            ended += whole
             chosen = await choose(run, problem, ended, rule)
-            trace = finished[0] if finished else trace
+            trace = whole[0] if whole else trace
         node.back_up(trace.score or 0.0)
-    return chosen
+    if ended:
+        return chosen
+    last = root.most_visited().trace
+    return await finished(run, problem, last, start=await hints(last))

@@ -48,6 +48,13 @@ class Node:
             node = node.chosen(exploration)
         return node
 
+    def most_visited(self) -> Node:
+        """The leaf that is reached by the most visited child each time; ties: the best scored."""
+        node = self
+        while node.children:
+            node = max(node.children, key=lambda child: (child.visits, child.trace.rank))
+        return node
+
     def back_up(self, value: float) -> None:
         """Count a value here and everywhere above."""
         node: Node | None = self

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from outthink import catalogue
+from outthink.core.backend import Completion, Request
 from outthink.core.capability import Needs
-from outthink.core.errors import BadInput, UnknownName
+from outthink.core.errors import BadInput, Permanent, UnknownName
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
@@ -24,7 +25,7 @@ from outthink.core.step import Steps
 from outthink.runtime.clock import run_virtually
 from outthink.session import Session
 from outthink.testing.simulated import SimulatedBackend
-from outthink.testing.trees import Node, TreeWorld
+from outthink.testing.trees import Node, TreeVerifier, TreeWorld
 from outthink.testing.worlds import Reply
 
 ROOT = Node(below={name: Node(0.5, 0.5, {"gold": Node(0.5, 0.5), "tin": Node(0.5, 0.4)}) for name in ("a", "b")})
@@ -112,6 +113,63 @@ def test_every_search_ends_by_itself(strategy: str, score: float) -> None:
     result, backend = run(endless, strategy, lambda at: score, steps=Steps(most=5))
     assert result.stop is Stop.FINISHED
     assert backend.calls <= 1000
+
+
+def path(steps: int) -> Node:
+    """One step after another, to the only answer."""
+    return Node(1.0, 0.5, {f"s{steps}": path(steps - 1)} if steps else {"gold": Node(1.0, 0.5)})
+
+
+OPEN = {"a_star": {"expansions": 2}, "best_first": {"expansions": 2}, "mcts": {"simulations": 2}}
+
+
+@pytest.mark.parametrize("strategy", OPEN)
+def test_a_search_that_stops_before_any_answer_finishes_one(strategy: str) -> None:
+    """What was paid for is no answer before it is whole: the trace that the search was at simply goes on to its end."""
+    deep = TreeWorld.grown({"p": ("gold", path(6))})
+    result, backend = run(deep, strategy, lambda at: 0.5, branching=2, **OPEN[strategy])
+    assert (result.answer, result.stop, backend.calls) == ("gold", Stop.FINISHED, 2 * 2 + 1)
+
+
+class Broken(SimulatedBackend):
+    """Refuses for good to go on from some beginnings."""
+
+    broken = "Then a\n\n"
+
+    async def complete(self, request: Request) -> Completion:
+        if request.prompt.prefix.startswith(self.broken):
+            self.calls += 1
+            raise Permanent("the prompt is too long", status=400)
+        return await super().complete(request)
+
+
+def broken(strategy: str, prefix: str) -> Result:
+    """A run in a world of a good and a bad side, where nothing goes on from one of them."""
+    sides = {"a": Node(0.5, 0.9, {"tin": Node(1.0, 0.9)}), "b": Node(0.5, 0.3, {"gold": Node(1.0, 0.3)})}
+    world = TreeWorld.grown({"p": ("gold", Node(below=sides))})
+    backend = Broken(world)
+    backend.broken = prefix
+
+    async def main() -> Result:
+        async with Session(backend, task=world.task, verifier=TreeVerifier(world)) as session:
+            return await session.solve(Problem("Toy problem p: which word?", "p"), strategy, branching=6)
+
+    return run_virtually(main())
+
+
+@pytest.mark.parametrize("strategy", OPEN)
+def test_a_trace_that_cannot_go_on_costs_the_others_nothing(strategy: str) -> None:
+    result = broken(strategy, "Then a\n\n")
+    assert (result.answer, result.stop, len(result.failed)) == ("gold", Stop.FINISHED, 6)
+    none = broken(strategy, "Then ")
+    assert (none.answer, none.stop) == (None, Stop.FAILED)
+    assert "the prompt is too long" in none.reason
+
+
+def test_a_best_first_search_that_closed_all_says_so() -> None:
+    result, backend = run(WORLD, "best_first", lambda at: -0.5)
+    assert (result.stop, backend.calls) == (Stop.FAILED, 4)
+    assert "none has a score above failed=0.0" in result.reason
 
 
 WRONG: dict[str, Sequence[Any]] = {

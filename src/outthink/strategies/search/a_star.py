@@ -18,8 +18,9 @@ from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
 from outthink.core.strategy import strategy
+from outthink.parts.expanding import expanded, finished
 from outthink.parts.frontier import arrived, distinct
-from outthink.parts.traces import ROOT, choose, grow, rate
+from outthink.parts.traces import ROOT, choose, rate
 
 EDGE_COSTS: Mapping[str, Callable[[float, float], float]] = {
     "drop": lambda before, after: max(0.0, after - before),
@@ -51,12 +52,13 @@ async def a_star(
     if min(branching, width, expansions) < 1:
         raise BadInput("branching, width and expansions must be 1 or more", where="a_star")
     paid, opened, seen = EDGE_COSTS[edge_cost], [(1 - root, 0, 0, 0.0, ROOT)], {ROOT.text}
-    chosen, least, left = Selection(None), math.inf, expansions
+    chosen, least, left, failures = Selection(None), math.inf, expansions, list[str]()
     while opened and left > 0 and least > opened[0][0]:
         popped = [heapq.heappop(opened) for _ in range(min(width, left, len(opened)))]
         left -= len(popped)
         parents = [(g, trace) for _, _, _, g, trace in popped for _ in range(branching)]
-        children = await grow(run, problem, [trace for _, trace in parents])
+        alone = not opened and chosen.answer is None
+        children = await expanded(run, problem, [trace for _, trace in parents], failures, alone=alone)
         costs = {child.text: g for (g, _), child in zip(parents, children, strict=True) if child is not None}
         for child in await rate(run, problem, distinct([child for child in arrived(children) if child.text not in seen])):
             seen.add(child.text)
@@ -68,7 +70,5 @@ async def a_star(
             elif f < least and (found := await choose(run, problem, [child])).answer is not None:
                 chosen, least = found, f
     if chosen.answer is None and opened:  # out of expansions: the best answer so far is simply finished
-        chosen = await choose(
-            run, problem, await rate(run, problem, arrived(await grow(run, problem, [opened[0][-1]], to_end=True)))
-        )
+        chosen = await finished(run, problem, opened[0][-1])
     return chosen

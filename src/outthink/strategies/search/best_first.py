@@ -4,7 +4,8 @@ Paper: "Scaling up Multi-Turn Off-Policy RL and Multi-Agent Tree Search for LLM 
 its search for one attempt; the priority is the summed log-probability of the steps (each the mean of its tokens') over
 depth ** alpha.
 Differs: any verifier is the checker (the paper's is Lean): a score of at most `failed` closes a step, a whole answer of at least
-`proved` ends the search. Planner and proof cache are not here. Answers are texts, so states don't meet again.
+`proved` ends the search. Out of expansions before any answer has ended, the most probable one is simply finished. Planner and
+proof cache are not here. Answers are texts, so states don't meet again.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ import heapq
 import math
 
 from outthink.core.capability import Needs
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, NoAnswer
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
 from outthink.core.strategy import strategy
+from outthink.parts.expanding import expanded, finished
 from outthink.parts.frontier import arrived, distinct, parted
-from outthink.parts.traces import ROOT, Trace, choose, grow, rate
+from outthink.parts.traces import ROOT, Trace, choose, rate
 
 
 @strategy(
@@ -42,13 +44,14 @@ async def best_first(
     if branching < 1 or expansions < 1 or alpha < 0:
         raise BadInput("branching and expansions must be 1 or more, alpha 0 or more", where="best_first")
     opened, seen, pushed = [(0.0, 0, ROOT)], {ROOT.text}, 0
-    ended, chosen = list[Trace](), Selection(None)
+    ended, chosen, failures = list[Trace](), Selection(None), list[str]()
     for _ in range(expansions):
         if not opened:
             break
         _, _, parent = heapq.heappop(opened)
-        grown = distinct(arrived(await grow(run, problem, [parent] * branching, logprobs=LogprobNeed())))
-        children = await rate(run, problem, [child for child in grown if child.text not in seen])
+        alone = not opened and not ended
+        grown = await expanded(run, problem, [parent] * branching, failures, alone=alone, logprobs=LogprobNeed())
+        children = await rate(run, problem, [child for child in distinct(arrived(grown)) if child.text not in seen])
         alive, done = parted(children)
         seen.update(child.text for child in children)
         for child in alive:
@@ -61,4 +64,6 @@ async def best_first(
             chosen = await choose(run, problem, ended)
         if any(trace.rank >= proved for trace in done):
             break
-    return chosen
+    if not ended and not opened:
+        raise NoAnswer(f"every step was closed: none has a score above failed={failed}; give a lower one if this is no failure")
+    return chosen if ended else await finished(run, problem, opened[0][-1])

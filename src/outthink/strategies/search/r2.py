@@ -19,7 +19,7 @@ from outthink.core.selection import Selection
 from outthink.core.strategy import strategy
 from outthink.parts.hinting import hinted, template
 from outthink.parts.traces import Trace
-from outthink.parts.tree_search import tree_search
+from outthink.parts.tree_search import tree_search, unhinted
 
 
 @strategy(
@@ -60,5 +60,5 @@ async def r2(
         exploration=exploration,
         rollout=rollout,
         rule=rule,
-        hints=start if examples or hints else None,
+        hints=start if examples or hints else unhinted,
     )
