@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,6 +63,10 @@ def test_a_judge_of_beginnings() -> None:
     found, result = scores(StepJudge())
     assert found == {"Then a": {0.8}, "Then b": {0.2}}
     assert result.usage.calls == 42, "one call for each of two beginnings"
+    completes = SimulatedBackend(WORLD)
+    completes._capabilities = replace(completes.capabilities, chat=False)
+    with pytest.raises(Unsupported, match=r"step_judge.* needs chat"):
+        scores(StepJudge(), roles={"judge": completes})
 
 
 def test_rollouts_estimate_the_value() -> None:

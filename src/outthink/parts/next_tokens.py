@@ -35,5 +35,9 @@ def rewards(sample: Sample, reference: str) -> dict[str, float]:
     """
     found = alternatives(sample)
     if reference not in found:
-        raise BadInput(f"the reward model gives no value for its reference token {reference!r}", where="role mrm")
+        raise BadInput(
+            f"gives no value for the token {reference!r}, which `reference` says is always worth 0: bind a multifurcation reward "
+            "model such as tiny-rewards, ask for more tokens by `rewarded`, or give its own `reference`",
+            where="role mrm",
+        )
     return {token: value - found[reference] for token, value in found.items() if token != reference}

@@ -118,7 +118,10 @@ class Potential:
             return -math.inf
         if not math.isfinite(score) or (self.transform != "identity" and not 0 <= score <= 1):
             wanted = (
-                "must be finite" if self.transform == "identity" else f"is no probability, as transform={self.transform} needs"
+                "must be finite"
+                if self.transform == "identity"
+                else f"is no probability, and its {self.transform} is needed; calibrate the verifier (its setting calibration), "
+                "give another one, or use fk_steering with transform=identity"
             )
             raise BadInput(f"a score of {score!r} {wanted}", where="verifier")
         if self.transform == "identity":

@@ -48,7 +48,10 @@ class Reward(Process):
         if not isinstance(place, int) or isinstance(place, bool):
             raise BadInput(f"is {place!r} and must be a whole number", where="reward.place")
         super().__init__(f"reward(mark={mark!r}, place={place}, transform={transform})", aggregate, calibration)
-        self.silence = f"no reply of the role prm held a finite number at place={place}, or none arrived"
+        self.silence = (
+            f"no reply of the role prm held a finite number at place={place}, or none arrived; bind a server of a reward model, "
+            "such as pooling:URL#name"
+        )
         self.roles: Roles = {"prm": {Needs.PREFIX}}
         self._mark, self._place, self._transform = mark, place, TRANSFORMS[transform]
 

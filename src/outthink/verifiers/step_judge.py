@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from outthink.core.capability import Needs, Roles
 from outthink.core.errors import BadInput
 from outthink.core.problem import Problem
 from outthink.core.run import Run
@@ -18,12 +19,12 @@ class StepJudge(Process):
     max_tokens: most tokens of a reply. Raises BadInput.
     """
 
-    roles = frozenset({"judge"})
     silence = "no reply of the role judge ended in a rating from 0 to 10, or none arrived; see max_tokens="
 
     def __init__(self, max_tokens: int = 256, aggregate: str = "last", calibration: CalibrationOrFile = None) -> None:
         if max_tokens < 1:
             raise BadInput(f"max_tokens is {max_tokens} and must be 1 or more", where="step_judge")
+        self.roles: Roles = {"judge": {Needs.CHAT}}
         super().__init__(f"step_judge(max_tokens={max_tokens})", aggregate, calibration)
         self._max_tokens = max_tokens
 

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
-from outthink.core.errors import BadInput
+import outthink
+from outthink.backends.llamacpp import LlamaCppBackend
+from outthink.core.backend import Completion, Request
+from outthink.core.errors import BadInput, Unsupported
 from outthink.core.key import Key
 from outthink.core.sample import Finish, Sample
 from outthink.core.selection import Result
@@ -16,6 +19,16 @@ from outthink.runtime.clock import run_virtually
 from outthink.session import Session
 from outthink.testing.simulated import SimulatedBackend
 from outthink.testing.trials import TREES
+
+
+class Counted(LlamaCppBackend):
+    """A tiny model that counts what it is asked."""
+
+    calls = 0
+
+    async def complete(self, request: Request) -> Completion:
+        self.calls += 1
+        return await super().complete(request)
 
 
 def run(**parameters: Any) -> tuple[Result, SimulatedBackend, SimulatedBackend]:
@@ -89,6 +102,24 @@ def test_nucleus_and_rewards() -> None:
     assert [nucleus(likely, top_p) for top_p in (0.5, 0.51, 0.8, 1.0)] == [["a"], ["a", "b"], ["a", "b"], ["a", "b", "c"]]
     assert nucleus(likely, 0.5, forbidden=("a",)) == ["b"], "mass is that of the allowed ones"
     assert rewards(sample(a=-1.0, ref=-3.0), "ref") == {"a": 2.0}
-    with pytest.raises(BadInput, match="reference token"):
+    with pytest.raises(BadInput, match=r"no value for the token 'ref'.*tiny-rewards"):
         rewards(sample(a=-1.0), "ref")
     assert nucleus(Sample(Key("t", ()), "", Finish.EOS), 0.9) == []
+
+
+@pytest.mark.parametrize("other", ["tiny-verifier", "tiny"])
+def test_a_model_that_is_no_reward_model_is_refused_after_its_first_reply(other: str) -> None:
+    policy, mrm = (Counted(name) for name in ("tiny", other))
+    with pytest.raises(BadInput, match=r"role mrm: gives no value for .*'<unk>': it names '.*; bind a multifurcation reward model"):
+        outthink.solve("make 59 from 5 6 13 25", model=policy, task="countdown", strategy="saffron", roles={"mrm": mrm})
+    assert (policy.calls, mrm.calls) == (0, 1)
+
+
+@pytest.mark.parametrize("parameters", [{"rewarded": 21}, {"top": 21}])
+def test_alternatives_that_a_backend_does_not_name_are_refused_before_anything_is_spent(parameters: dict[str, int]) -> None:
+    policy, mrm = (SimulatedBackend(TREES, logprobs=20) for _ in range(2))
+    with pytest.raises(Unsupported, match="21 alternatives per token"):
+        outthink.solve(
+            TREES.problems[0], model=policy, task=TREES.task, strategy="saffron", roles={"mrm": mrm}, parameters=parameters
+        )
+    assert policy.calls == mrm.calls == 0
