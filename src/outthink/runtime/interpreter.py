@@ -103,7 +103,7 @@ class Interpreter:
             if not isinstance(selection, Selection):
                 raise InternalError(f"{self.who} returned {type(selection).__name__}, not a Selection")
             if selection.answer is None:
-                reason = self._scored.remark() or "no sample holds a valid answer"
+                reason = self._scored.unanswered()
         except BudgetCut as cut:
             stop, reason, selection, self._cut = Stop.BUDGET, str(cut), self._best(), True
         except OutthinkError as error:

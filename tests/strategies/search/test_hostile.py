@@ -105,6 +105,13 @@ def test_no_verifier_breaks_a_search(strategy: str, saying: str) -> None:
         assert result.answer in ("gold", "tin")
 
 
+def test_answers_that_were_not_scored_are_not_called_invalid() -> None:
+    """The step has a score, and the answer after it none."""
+    result, _ = run(WORLD, "beam_search", lambda at: 0.5 if at == 0 else None, width=1)
+    assert (result.stop, result.answer) == (Stop.FINISHED, None)
+    assert "valid answer that was scored: verifier says gave no score to 1 of 2 samples" in result.reason
+
+
 @pytest.mark.parametrize("strategy", STEPPING)
 @pytest.mark.parametrize("score", [0.5, 1.0])
 def test_every_search_ends_by_itself(strategy: str, score: float) -> None:
