@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from importlib.metadata import EntryPoint
@@ -13,6 +14,7 @@ from outthink.core.errors import BadInput, UnknownName
 from outthink.core.verifier import Verifier
 from outthink.strategies.parallel.majority import majority
 from outthink.verifiers.judge import Judge
+from outthink.verifiers.mean_logprob import MeanLogprob
 
 
 def test_every_name_gives_what_it_says() -> None:
@@ -61,8 +63,32 @@ def test_what_is_not_there_is_said(find: object, name: object, error: type[Excep
 
 
 def test_a_wrong_parameter_is_said() -> None:
-    with pytest.raises(BadInput, match="verifier judge"):
+    """By its name and what it must be: nobody would understand a constructor's own TypeError."""
+    with pytest.raises(UnknownName, match=r"no setting of verifier judge is called 'tokens'; did you mean max_tokens\?"):
         catalogue.verifier("judge", tokens=9)
+    for name, wrong, must in [
+        ("judge", {"max_tokens": "many"}, "max_tokens: 'many' must be a whole number"),
+        ("verdict", {"aggregate": 5}, "aggregate: 5 must be a text"),
+        ("verdict", {"top": -1}, "top 2 or more"),
+        ("self_certainty", {"top": 0}, "must be at least 1"),
+        ("rollouts", {"n": 10**12}, "more than 1,000,000"),
+        ("rollouts", {"outcome": "exact"}, "must be a verifier itself"),
+        ("reward", {"place": math.nan}, "must be a whole number"),
+        ("tests.test_catalogue:made", {"top": 3}, "is made already and takes no settings, such as top"),
+    ]:
+        with pytest.raises(BadInput, match=must):
+            catalogue.verifier(name, **wrong)
+    assert catalogue.verifier("tests.test_catalogue:Open", anything=3).name == "open 3"
+
+
+made = Judge()
+
+
+class Open(MeanLogprob):
+    """Takes whatever it is given."""
+
+    def __init__(self, **settings: int) -> None:
+        self.name = f"open {settings['anything']}"
 
 
 def test_other_packages_add_theirs(monkeypatch: pytest.MonkeyPatch) -> None:

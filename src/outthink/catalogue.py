@@ -14,8 +14,9 @@ A name with a colon, `package.module:object`, is imported as it is. Hyphens are 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from typing import Any
 from outthink import strategies as _strategies
 from outthink import verifiers as _verifiers
 from outthink.core.errors import BadInput, InternalError, UnknownName
+from outthink.core.given import parameters_of
 from outthink.core.strategy import Strategy
 from outthink.core.verifier import Verifier
 
@@ -52,18 +54,33 @@ def strategy(name: str | Strategy) -> Strategy:
 def verifier(name: str | Verifier, **parameters: Any) -> Verifier:
     """A new verifier of that name with these parameters of its constructor (a verifier itself is returned as it is).
 
-    Raises UnknownName; BadInput where it can't be had or a parameter doesn't fit.
+    Raises UnknownName, also for a parameter; BadInput where it can't be had or a parameter doesn't fit.
     """
-    made: object = name
-    if isinstance(name, str):
-        found = _find("verifier", name)
+    made: object = _find("verifier", name) if isinstance(name, str) else name
+    if isinstance(name, str) and callable(made):
+        _check(made, parameters, f"verifier {name}")
         try:
-            made = found(**parameters) if callable(found) else found
+            made = made(**parameters)
         except TypeError as error:
             raise BadInput(str(error), where=f"verifier {name}") from error
+    elif parameters:
+        raise BadInput(f"is made already and takes no settings, such as {next(iter(parameters))}", where=f"verifier {name}")
     if isinstance(made, type) or not isinstance(made, Verifier):
         raise BadInput("a verifier has name, oracle, logprobs, roles and an async method score", where=f"verifier {name}")
     return made
+
+
+def _check(made_by: Callable[..., Any], given: Mapping[str, Any], where: str) -> None:
+    """Raise UnknownName or BadInput for what can't be its parameters, as far as its signature tells."""
+    try:
+        known, every = parameters_of(made_by), inspect.signature(made_by).parameters.values()
+    except (TypeError, ValueError):  # it has none that Python knows
+        return
+    for name, value in given.items():
+        if name in known:
+            known[name].check(value, f"{where}: {name}")
+        elif all(each.kind is not each.VAR_KEYWORD for each in every):
+            raise UnknownName(f"setting of {where}", name, known)
 
 
 def role(name: str) -> object:

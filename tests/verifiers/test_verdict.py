@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import outthink
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.selection import Result
 from outthink.runtime.clock import run_virtually
@@ -45,20 +46,39 @@ def test_whole_answers_are_scored_step_by_step() -> None:
 
 def test_neither_word_is_no_score() -> None:
     found, _ = run(Verdict(good="yes", bad="no"), "best_of_n", n=4)
-    assert found.confidence is None or found.answer is None or "scored none" in found.reason
+    assert "scored none" in found.reason
 
 
 def test_a_search_without_any_score_says_what_to_change() -> None:
     found, _ = run(Verdict(good="yes", bad="no"), width=4, branching=4)
     assert found.answer is None
     assert "gave no score to any of" in found.reason
-    assert "neither 'yes' nor 'no' was among the 20 likeliest first tokens of the role prm" in found.reason
+    assert "'yes' and 'no' are not the two words that the role prm says first" in found.reason
     assert "give the words that your model says as good= and bad=" in found.reason
+
+
+def sure(problems: int, prm: str = "tiny-verifier", **settings: Any) -> list[Result]:
+    """Searches with a real process reward model."""
+    texts = [f"make {41 + at} from 3 5 8 13" for at in range(problems)]
+    given = {"task": "countdown", "verifier": Verdict(**settings), "roles": {"prm": prm}, "strategy": "beam_search"}
+    return [outthink.solve(text, model="tiny", parameters={"width": 4}, budget="400 tokens", **given) for text in texts]
+
+
+@pytest.mark.parametrize("wrong", [{"mark": "X"}, {"mark": " "}, {"bad": "baad"}, {"good": "goood"}, {"good": "+", "bad": "-"}])
+def test_words_that_the_model_never_says_there_are_refused_before_much_is_spent(wrong: dict[str, str]) -> None:
+    """One of two words, or both after a wrong mark, would give every answer a score that means nothing."""
+    with pytest.raises(BadInput, match=r"are not the two words .* see form= and mark=; after '.*' it says '.* \("):
+        sure(3, **wrong)
+
+
+@pytest.mark.parametrize("prm", ["tiny-verifier", "tiny-verifier-rollouts"])
+def test_a_model_that_is_asked_in_its_own_form_always_gives_a_verdict(prm: str) -> None:
+    assert not [result.reason for result in sure(3, prm) if "verifier" in result.reason]
 
 
 def test_wrong_settings() -> None:
     with pytest.raises(UnknownName):
         Verdict(form="letter")
-    for wrong in ({"good": "x", "bad": "x"}, {"top": 1}, {"good": ""}):
+    for wrong in ({"good": "x", "bad": "x"}, {"top": 1}, {"good": ""}, {"mark": 5}):
         with pytest.raises(BadInput):
-            Verdict(**wrong)  # type: ignore[arg-type]  # wrong on purpose
+            Verdict(**wrong)

@@ -42,6 +42,19 @@ if TYPE_CHECKING:
     from outthink.core.sample import Sample
 
 
+MOST_SHOWN = 100
+"""Characters of a value that a message shows."""
+
+
+def shortly(value: object) -> str:
+    """A value that somebody gave, for a message: no longer than a line, and never an error of its own."""
+    try:
+        text = repr(value)
+    except Exception as error:  # noqa: BLE001  # a whole number of thousands of digits, or any object's own
+        text = f"a value that can't be shown ({type(error).__name__})"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 1]}…"
+
+
 class OutthinkError(Exception):
     """Base of every error that Outthink raises on purpose. The message is a sentence that says what to change."""
 
@@ -61,11 +74,11 @@ class BadInput(UsageError, ValueError):
 class UnknownName(UsageError, LookupError):
     """A name that nothing answers to; the message offers the nearest ones."""
 
-    def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
+    def __init__(self, kind: str, name: object, known: Iterable[str]) -> None:
         choices = sorted(known)
-        near = difflib.get_close_matches(name, choices, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name[:MOST_SHOWN], choices, n=3, cutoff=0.5) if isinstance(name, str) else []
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(choices) or 'none'}"
-        super().__init__(f"no {kind} is called {name!r}; {hint}")
+        super().__init__(f"no {kind} is called {shortly(name)}; {hint}")
         self.kind, self.name, self.known = kind, name, tuple(choices)
 
 

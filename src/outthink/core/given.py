@@ -4,12 +4,18 @@ here.
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, shortly
+
+LARGEST = 1_000_000
+"""Whole numbers among parameters lie within this of 0: they size what is held in memory."""
 
 _WORDS = {"int": "a whole number", "float": "a finite number", "str": "a text", "bool": "true or false", "None": "None"}
 _SEVERAL = re.compile(r"tuple\[(int|float|str|bool), \.\.\.\]")
@@ -18,9 +24,9 @@ _SEVERAL = re.compile(r"tuple\[(int|float|str|bool), \.\.\.\]")
 def whole(name: str, value: Any, least: int | None = None) -> int:
     """The value, if it is a whole number of at least `least`. Raises BadInput naming it."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise BadInput(f"is {value!r} and must be a whole number", where=name)
+        raise BadInput(f"is {shortly(value)} and must be a whole number", where=name)
     if least is not None and value < least:
-        raise BadInput(f"is {value} and must be at least {least}", where=name)
+        raise BadInput(f"is {shortly(value)} and must be at least {least}", where=name)
     return value
 
 
@@ -29,14 +35,44 @@ def by_name(name: str, value: Any) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
-        raise BadInput(f"is {value!r} and must be values by name, such as {{'n': 16}}", where=name)
+        raise BadInput(f"is {shortly(value)} and must be values by name, such as {{'n': 16}}", where=name)
     return value
 
 
 def instance(name: str, value: Any, kind: type, hint: str) -> None:
     """Raise BadInput naming it unless the value is None or of this kind."""
     if value is not None and not isinstance(value, kind):
-        raise BadInput(f"is {value!r} and must be {hint}", where=name)
+        raise BadInput(f"is {shortly(value)} and must be {hint}", where=name)
+
+
+class Parameter(NamedTuple):
+    """Of a function that users set: its default (`inspect.Parameter.empty`: none) and what it is said to be ("": nothing)."""
+
+    default: Any
+    annotation: str
+
+    def check(self, value: Any, where: str) -> None:
+        """Raise BadInput unless the value is of the kind that the annotation says, and of its default's."""
+        if value is self.default:
+            return
+        if not fits(self.annotation, value):
+            raise BadInput(f"{shortly(value)} must be {in_words(self.annotation)}", where=where)
+        if isinstance(value, int) and abs(value) > LARGEST:
+            allowed = f"more than {LARGEST:,}" if value > 0 else f"less than {-LARGEST:,}"
+            raise BadInput(f"{shortly(value)} is {allowed}", where=where)
+        kinds = {float: (int, float), tuple: (list, tuple)}.get(type(self.default), type(self.default))
+        stated = self.default is not None and self.default is not inspect.Parameter.empty
+        if stated and value is not None and not isinstance(value, kinds):
+            raise BadInput(f"{shortly(value)} must be of the same kind as its default {self.default!r}", where=where)
+
+
+@cache
+def parameters_of(function: Callable[..., Any], skip: int = 0) -> Mapping[str, Parameter]:
+    """The named parameters of a function or class, in order, without the first few."""
+    found = list(inspect.signature(function).parameters.values())[skip:]
+    said = {each.name: "" if each.annotation is each.empty else each.annotation for each in found}
+    plain = {name: each if isinstance(each, str) else inspect.formatannotation(each) for name, each in said.items()}
+    return MappingProxyType({each.name: Parameter(each.default, plain[each.name]) for each in found})
 
 
 def fits(annotation: str, value: Any) -> bool:

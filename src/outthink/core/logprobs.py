@@ -12,6 +12,8 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from outthink.core.given import whole
+
 GROUPED = ("least_confidence", "bottom_confidence", "tail_confidence")
 """Names of the confidences of groups of tokens, in the order of `groups`."""
 
@@ -23,12 +25,18 @@ class LogprobNeed:
     keep:   False records the summary only, so that journals stay small; True records the arrays too
     window: tokens of a group, for the confidences of groups in the summary; 0: none
     first:  the alternatives of the first token by their texts too, as a sample's meta "first_token": verdicts are read there
+
+    Raises BadInput.
     """
 
     top: int = 0
     keep: bool = False
     window: int = 0
     first: bool = False
+
+    def __post_init__(self) -> None:
+        whole("top", self.top, 0)
+        whole("window", self.window, 0)
 
     def joined(self, other: LogprobNeed | None) -> LogprobNeed:
         """The least need that serves both."""

@@ -5,21 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from functools import cache
-from types import MappingProxyType
 from typing import Any
 
 from outthink.core.capability import Needs, Roles
-from outthink.core.errors import BadInput, UnknownName
-from outthink.core.given import fits, in_words
+from outthink.core.errors import BadInput, UnknownName, shortly
+from outthink.core.given import parameters_of
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
 
 Body = Callable[..., Coroutine[Any, Any, Selection]]
 
-LARGEST = 1_000_000
-"""Whole numbers among parameters go up to here (but for n, which the budget cuts): they size what is held in memory."""
+_COUNTS = {"n": "a whole number, 1 or more, or None to fill the budget", "quorum": "a whole number, 1 or more"}
+"""Parameters that mean the same wherever they occur, and what they must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +53,25 @@ class Strategy:
     @property
     def parameters(self) -> Mapping[str, Any]:
         """Its parameters and their defaults, in order."""
-        return _parameters(self.body)
+        return {name: each.default for name, each in parameters_of(self.body, 2).items()}
 
     def bound(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All parameters with `given` in place. Raises UnknownName for an unknown name, BadInput for a wrong kind of value."""
-        known = self.parameters
+        known = parameters_of(self.body, 2)
         for name, value in given.items():
             if name not in known:
                 raise UnknownName(f"parameter of {self.name}", name, known)
-            default, annotation = known[name], _annotations(self.body)[name]
-            if name == "n" and value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise BadInput(f"{value!r} must be a whole number, 1 or more, or None to fill the budget", where=f"{self.name}.n")
-            if value is not default and not fits(annotation, value):
-                raise BadInput(f"{value!r} must be {in_words(annotation)}", where=f"{self.name}.{name}")
-            if name != "n" and isinstance(value, int) and value > LARGEST:
-                raise BadInput(f"{value} is more than {LARGEST:,}", where=f"{self.name}.{name}")
-            kinds = {float: (int, float), tuple: (list, tuple)}.get(type(default), type(default))
-            if default is not None and value is not None and not isinstance(value, kinds):
-                raise BadInput(f"{value!r} must be of the same kind as its default {default!r}", where=f"{self.name}.{name}")
+            if name in _COUNTS and value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise BadInput(f"{shortly(value)} must be {_COUNTS[name]}", where=f"{self.name}.{name}")
+            known[name].check(value, f"{self.name}.{name}")
         # What comes from JSON has no tuples.
-        return {**known, **{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}}
+        bound = {**self.parameters, **{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}}
+        if (missing := next((name for name, value in bound.items() if value is inspect.Parameter.empty), None)) is not None:
+            raise BadInput(f"has no default; give it ({missing}=... among the parameters)", where=f"{self.name}.{missing}")
+        n, quorum = bound.get("n"), bound.get("quorum")
+        if n is not None and quorum is not None and quorum > n:
+            raise BadInput(f"{quorum} samples must survive, and n={n} are asked for", where=f"{self.name}.quorum")
+        return bound
 
     def asks(self, given: Mapping[str, Any]) -> Roles:
         """The roles that a run with these parameters uses."""
@@ -83,20 +80,6 @@ class Strategy:
     def start(self, run: Run, problem: Problem, given: Mapping[str, Any]) -> Coroutine[Any, Any, Selection]:
         """The coroutine of one run."""
         return self.body(run, problem, **self.bound(given))
-
-
-@cache
-def _parameters(body: Body) -> Mapping[str, Any]:
-    found = list(inspect.signature(body).parameters.values())[2:]
-    return MappingProxyType({parameter.name: parameter.default for parameter in found})
-
-
-@cache
-def _annotations(body: Body) -> Mapping[str, str]:
-    """What each parameter is said to be; "" where nothing is said."""
-    found = list(inspect.signature(body).parameters.values())[2:]
-    said = {each.name: "" if each.annotation is each.empty else each.annotation for each in found}
-    return {name: each if isinstance(each, str) else inspect.formatannotation(each) for name, each in said.items()}
 
 
 def strategy(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from outthink.core.errors import BadInput, QuorumNotMet
+from outthink.core.errors import QuorumNotMet
+from outthink.core.given import instance, whole
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.verifier import Verifier
@@ -31,8 +32,8 @@ class Rollouts(Process):
         aggregate: str = "last",
         calibration: CalibrationOrFile = None,
     ) -> None:
-        if n < 1:
-            raise BadInput(f"n is {n} and must be 1 or more", where="rollouts")
+        whole("rollouts.n", n, 1)
+        instance("rollouts.outcome", outcome, Verifier, "a verifier itself, such as Judge(), or None")
         self._n, self._outcome = n, outcome or Solver()
         super().__init__(f"rollouts(n={n}, outcome={self._outcome.name})", aggregate, calibration)
         self.silence = f"no rollout arrived, or {self._outcome.name} gave none a score"

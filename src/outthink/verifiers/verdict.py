@@ -3,6 +3,10 @@
 The score is P(good) / (P(good) + P(bad)), from log-probabilities: one token per score, no sampling noise. The forms are those of
 published process reward models: Math-Shepherd (arXiv:2312.08935) and its kin read the token after a mark at the end of each
 step ("continued"); RLHFlow's read the assistant's turn after each step ("turns").
+
+A model that is asked in its own form says hardly anything but its two words: both together have a chance near 1 (above 0.9 in
+each of 2,000 replies of the tiny verifiers). After a wrong mark that is next to nothing, and their ratio means nothing; for a
+mistyped word all scores are the same.
 """
 
 from __future__ import annotations
@@ -17,9 +21,14 @@ from outthink.core.problem import Problem
 from outthink.core.prompt import Message, Prompt
 from outthink.core.run import Run
 from outthink.parts.calibration import CalibrationOrFile
+from outthink.parts.next_tokens import alternatives
 from outthink.parts.process import Process
 
 FORMS = ("continued", "turns")
+LEAST = 0.1
+"""Least chance of both words together: below it there is no score."""
+PATIENCE = 8
+"""Replies after which settings are refused by which most of them give no score, or all of them the same."""
 
 
 class Verdict(Process):
@@ -29,7 +38,10 @@ class Verdict(Process):
     mark:      what stands between the answer so far and the verdict, unless the answer ends so already
     form:      "continued": the task's prompt, the answer so far, the mark. "turns": a chat with a turn per step, each but the
                last approved
-    top:       alternatives of the token that are asked for; where neither of the two is among them there is no score
+    top:       alternatives of the token that are asked for; where the two have less than `LEAST` of all, there is no score
+
+    `score` raises BadInput after `PATIENCE` replies most of which hold no verdict, or none of which names one of the two words:
+    no further one would tell more.
     """
 
     def __init__(
@@ -44,24 +56,34 @@ class Verdict(Process):
     ) -> None:
         if form not in FORMS:
             raise UnknownName("form of verdict", form, FORMS)
-        if not good or not bad or good == bad or top < 2:
-            raise BadInput("good and bad must be two texts, and top 2 or more", where="verdict")
+        if not all(isinstance(text, str) for text in (good, bad, mark)) or not good or not bad or good == bad or top < 2:
+            raise BadInput("good and bad must be two texts, mark one, and top 2 or more", where="verdict")
         super().__init__(f"verdict({good}|{bad}, {form}, mark={mark!r}, top={top})", aggregate, calibration)
         needs = {LogprobNeed(top=top), Needs.PREFIX if form == "continued" else Needs.CHAT}
         self.roles: Roles = {"prm": needs}
         self.silence = (
-            f"neither {good!r} nor {bad!r} was among the {top} likeliest first tokens of the role prm, or no reply arrived; give "
-            "the words that your model says as good= and bad=, and see form= and mark="
+            f"{good!r} and {bad!r} are not the two words that the role prm says first, or no reply arrived; give the words that "
+            "your model says as good= and bad=, and see form= and mark="
         )
         self.good, self.bad, self.mark, self.form, self.top = good, bad, mark, form, top
+        self._replies, self._silent, self._named = 0, 0, set[str]()
 
     async def judged(self, run: Run, problem: Problem, texts: Sequence[str]) -> list[float | None]:
         """From 0 to 1; None where the model says neither, or this reply never arrived."""
         prompts = [self._prompt(run, problem, text) for text in texts]
         need = LogprobNeed(top=self.top, first=True)
         replies = await run.generate(prompts, role="prm", temperature=0.0, max_tokens=1, stop=(), logprobs=need)
-        found = {reply.key.index: reply.meta.get("first_token") for reply in replies}
-        return [self._score(found.get(index)) for index in range(len(texts))]
+        heard = {reply.key.index: alternatives(reply) for reply in replies}
+        scores = {index: self._score(first) for index, first in heard.items()}
+        self._replies += len(scores)
+        self._silent += sum(score is None for score in scores.values())
+        self._named.update(word for first in heard.values() for word in first if word in (self.good, self.bad))
+        if self._replies >= PATIENCE and (2 * self._silent > self._replies or len(self._named) < 2):
+            likeliest = [f"{word!r} ({math.exp(value):.0%})" for word, value in list(alternatives(replies[-1]).items())[:3]]
+            raise BadInput(
+                f"{self.silence}; after {texts[-1][-20:]!r} it says {', '.join(likeliest) or 'nothing'}", where=self.name
+            )
+        return [scores.get(index) for index in range(len(texts))]
 
     def _prompt(self, run: Run, problem: Problem, text: str) -> Prompt:
         if self.form == "continued":
@@ -73,8 +95,6 @@ class Verdict(Process):
             turns += [Message("assistant", self.good), Message("user", step)]
         return Prompt(messages=tuple(turns))
 
-    def _score(self, first: object) -> float | None:
-        if not isinstance(first, Mapping):
-            return None
+    def _score(self, first: Mapping[str, float]) -> float | None:
         odds = [math.exp(first[word]) if word in first else 0.0 for word in (self.good, self.bad)]
-        return odds[0] / sum(odds) if sum(odds) > 0 else None
+        return odds[0] / sum(odds) if sum(odds) >= LEAST else None

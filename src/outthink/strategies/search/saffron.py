@@ -42,7 +42,7 @@ ENDS = ("", "</s>", "<eos>", "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_
     paper="arXiv:2506.06444",
     title="Saffron-1: Towards an Inference Scaling Paradigm for LLM Safety Assurance",
     needs={Needs.TOP_LOGPROBS, Needs.STEPS},
-    roles={"mrm": {Needs.TOP_LOGPROBS}},
+    roles=lambda given: {"generator": {LogprobNeed(given["top"])}, "mrm": {LogprobNeed(given["rewarded"]), Needs.PREFIX}},
 )
 async def saffron(
     run: Run,
@@ -58,8 +58,8 @@ async def saffron(
     compat: bool = False,
 ) -> Selection:
     """Keep the `width` best-rewarded texts, token by token, inside the policy's nucleus; `least` to `most` tokens long."""
-    if width < 1 or most < 1 or not 0 < top_p <= 1 or least > most:
-        raise BadInput("width and most must be 1 or more, top_p in (0, 1], least at most most", where="saffron")
+    if min(width, most, top, rewarded) < 1 or not 0 < top_p <= 1 or least > most:
+        raise BadInput("width, most, top and rewarded must be 1 or more, top_p in (0, 1], least at most most", where="saffron")
     beams, start, chosen = [ROOT], run.prompt(problem), Selection(None)
     for position in range(most):
         alive = [beam for beam in beams if beam.ended is None]
@@ -67,9 +67,10 @@ async def saffron(
             break
         prompts = [start.continued(beam.text) for beam in alive]
         one: dict[str, Any] = {"max_tokens": 1, "temperature": 0.0, "stop": ()}
-        likely = await run.generate(prompts, logprobs=LogprobNeed(top, first=True), **one)
+        # The reward model first: one that is none is then refused after its first reply, before the generator has any.
         scored = await run.generate(prompts, role="mrm", logprobs=LogprobNeed(rewarded, first=True), **one)
         scores = {sample.key.index: rewards(sample, reference) for sample in scored}
+        likely = await run.generate(prompts, logprobs=LogprobNeed(top, first=True), **one)
         grown = list[Trace]()
         for sample in likely:
             known, beam = scores.get(sample.key.index, {}), alive[sample.key.index]
