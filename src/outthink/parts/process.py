@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from outthink.core.capability import Roles
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, QuorumNotMet
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.sample import Sample
 from outthink.parts.aggregation import aggregated
 from outthink.parts.calibration import Calibration, CalibrationOrFile
+from outthink.parts.drawing import HOPELESS_RUN
 
 
 class Process:
@@ -53,9 +54,18 @@ class Process:
         beginnings = [run.steps.split(sample.whole) if self.aggregate != "last" else [sample.whole] for sample in samples]
         news = list(dict.fromkeys(text for texts in beginnings for text in texts if text not in known))
         if news:
-            scores = await self.judged(run, problem, news)
+            scores = await self._judged(run, problem, news, first=not known)
             if (maps := self._maps) is not None:
                 depths = [len(run.steps.split(text)) for text in news]
                 scores = [maps.chance(score, depth) for score, depth in zip(scores, depths, strict=True)]
             known.update(zip(news, scores, strict=True))
         return [aggregated([known[text] for text in texts], self.aggregate) for texts in beginnings]
+
+    async def _judged(self, run: Run, problem: Problem, texts: Sequence[str], first: bool) -> list[float | None]:
+        """A few texts of which not one reply arrived have no score; only a verifier that is gone ends its run."""
+        try:
+            return await self.judged(run, problem, texts)
+        except QuorumNotMet as none:
+            if first or len(none.failed) >= HOPELESS_RUN:
+                raise
+            return [None] * len(texts)

@@ -14,7 +14,7 @@ import pytest
 from outthink import catalogue
 from outthink.core.backend import Completion, Request
 from outthink.core.capability import Needs
-from outthink.core.errors import BadInput, Permanent, UnknownName
+from outthink.core.errors import BadInput, Permanent, QuorumNotMet, UnknownName
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
@@ -22,6 +22,7 @@ from outthink.core.run import Run
 from outthink.core.sample import Sample
 from outthink.core.selection import Result, Stop
 from outthink.core.step import Steps
+from outthink.parts.process import Process
 from outthink.runtime.clock import run_virtually
 from outthink.session import Session
 from outthink.testing.simulated import SimulatedBackend
@@ -177,6 +178,33 @@ def test_a_best_first_search_that_closed_all_says_so() -> None:
     result, backend = run(WORLD, "best_first", lambda at: -0.5)
     assert (result.stop, backend.calls) == (Stop.FAILED, 4)
     assert "none has a score above failed=0.0" in result.reason
+
+
+class Shaky(Process):
+    """No reply about some of the texts ever arrives."""
+
+    def __init__(self, *silent: str) -> None:
+        super().__init__("shaky")
+        self.silent = silent
+
+    async def judged(self, run: Run, problem: Problem, texts: Sequence[str]) -> list[float | None]:
+        replies = [text for text in texts if not any(word in text for word in self.silent)]
+        if not replies:
+            raise QuorumNotMet(1, (), ["too long"] * len(texts))
+        return [0.5 if text in replies else None for text in texts]
+
+
+def test_a_verifier_that_fails_for_one_trace_costs_the_others_nothing() -> None:
+    """A text whose only call fails has no score, as one of several has none."""
+    backend = SimulatedBackend(WORLD)
+
+    async def main(*silent: str) -> Result:
+        async with Session(backend, task=WORLD.task, verifier=Shaky(*silent)) as session:
+            return await session.solve(Problem("Toy problem p: which word?", "p"), "a_star", branching=1, expansions=3)
+
+    told = run_virtually(main("answer")).reason
+    assert "no score to 1 of 2 samples" in told
+    assert "too long" in run_virtually(main("Then")).reason, "one that never said anything ends the run"
 
 
 WRONG: dict[str, Sequence[Any]] = {
