@@ -16,7 +16,7 @@ from outthink.core.plain import PLAIN
 
 
 class _Rule(NamedTuple):
-    """What a setting must be, and both parts of that in words."""
+    """What a setting must be, and both parts of that in words, which make a phrase."""
 
     kinds: tuple[type, ...]
     kind: str
@@ -28,14 +28,14 @@ _NUMBER, _WHOLE = ((int, float), "a number"), ((int,), "a whole number")
 _RULES = {
     "temperature": _Rule(*_NUMBER, lambda value: 0 <= value <= 10, "between 0 and 10"),
     "top_p": _Rule(*_NUMBER, lambda value: 0 < value <= 1, "in (0, 1]"),
-    "top_k": _Rule(*_WHOLE, lambda value: value >= 0, "0 (off) or more"),
+    "top_k": _Rule(*_WHOLE, lambda value: value >= 0, "from 0 (off)"),
     "min_p": _Rule(*_NUMBER, lambda value: 0 <= value < 1, "in [0, 1)"),
-    "max_tokens": _Rule(*_WHOLE, lambda value: value >= 1, "at least 1"),
+    "max_tokens": _Rule(*_WHOLE, lambda value: value >= 1, "of at least 1"),
     "stop": _Rule(
         (tuple,),
-        "a tuple of strings",
+        "a tuple",
         lambda value: all(isinstance(text, str) and text for text in value),
-        "a tuple of strings that are not empty",
+        "of strings that are not empty",
     ),
     "presence_penalty": _Rule(*_NUMBER, lambda value: -2 <= value <= 2, "between -2 and 2"),
     "frequency_penalty": _Rule(*_NUMBER, lambda value: -2 <= value <= 2, "between -2 and 2"),
@@ -44,6 +44,13 @@ _RULES = {
 """Of every setting, in order."""
 MOST_KEPT = 64
 """Variants of one `Sampling` that it keeps."""
+
+
+def must_be(name: str, value: object) -> str:
+    """What a setting must be, in words, where this value isn't it; "" where it is."""
+    kinds, kind, fits, allowed = _RULES[name]
+    right = isinstance(value, kinds) and not isinstance(value, bool) and fits(value)
+    return "" if right else f"{kind} {allowed}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +81,10 @@ class Sampling:
     _plain: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        for name, (kinds, kind, fits, allowed) in _RULES.items():
+        for name in _RULES:
             value = getattr(self, name)
-            if not isinstance(value, kinds) or isinstance(value, bool) or not fits(value):
-                rule = allowed if isinstance(value, kinds) and not isinstance(value, bool) else kind
-                raise BadInput(f"{name} is {value!r} and must be {rule}", where="sampling")
+            if not_so := must_be(name, value):
+                raise BadInput(f"{name} is {value!r} and must be {not_so}", where="sampling")
 
     def but(self, **changes: Any) -> Sampling:
         """The same with some settings changed; None leaves a setting as it is. Raises UnknownName, BadInput.

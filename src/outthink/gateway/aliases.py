@@ -17,6 +17,7 @@ from outthink.core.errors import BadInput, UnknownName
 from outthink.gateway import known
 from outthink.gateway.body import Fields
 from outthink.gateway.choice import Choice, samples_of
+from outthink.gateway.refusal import said_by
 
 _OPTILLM: dict[str, tuple[str, int | None, str]] = {
     "none": ("single", None, ""),
@@ -92,20 +93,24 @@ def scorer_of(name: str) -> str:
     return found
 
 
-def of_body(fields: Fields) -> Choice | None:
-    """What the body's own spellings of other systems ask for. Raises BadInput where two of them disagree."""
+def of_body(fields: Fields) -> tuple[str, Choice | None]:
+    """The field that asks in another system's spelling, and what it asks for. Raises Refusal, also where two of them disagree."""
     found: list[tuple[str, Choice]] = []
     if (approach := fields.text("optillm_approach", 200)) not in (None, "", "auto"):
         assert approach is not None
-        found.append(("optillm_approach", of_optillm(approach, fields)))
+        with said_by("optillm_approach"):
+            found.append(("optillm_approach", of_optillm(approach, fields)))
     strategy, scorer = fields.text("tts_strategy", 200), fields.text("tts_scorer", 200)
+    with said_by("tts_scorer"):
+        scorer_of(scorer or "")
     if strategy is not None:
-        found.append(("tts_strategy", of_thinkbooster(strategy, scorer or "", fields)))
+        with said_by("tts_strategy"):
+            found.append(("tts_strategy", of_thinkbooster(strategy, scorer or "", fields)))
     if len({choice.strategy.name for _, choice in found if choice.strategy is not None}) > 1:
-        raise BadInput(f"{found[0][0]} and {found[1][0]} name different strategies; keep one", where="body")
+        raise fields.refuse(found[1][0], f"left out: it and {found[0][0]} name different strategies")
     for name in (*_NUMBERS, "tts_max_steps", "tts_score_aggregation", "tts_window_size", "tts_verbose", "provider"):
         fields.take(name)
-    return found[0][1] if found else None
+    return found[0] if found else ("", None)
 
 
 def of_its_hub(value: object, where: str) -> int:

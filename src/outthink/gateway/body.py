@@ -194,11 +194,6 @@ class Fields:
             raise self.refuse(name, f"a whole number from {least} to {most}")
         return None if value is None else int(value)
 
-    def number(self, name: str) -> float | None:
-        """A number."""
-        value: float | None = self._typed(name, (int, float), "a number")
-        return value
-
     def truth(self, name: str, default: bool = False) -> bool:
         """True or false."""
         value = self._typed(name, bool, "true or false")

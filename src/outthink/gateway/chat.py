@@ -8,7 +8,7 @@ from typing import Any
 from outthink.core.backend import Delta
 from outthink.gateway.body import Fields
 from outthink.gateway.messages import prompt_of
-from outthink.gateway.preparing import Arrival, Form, Ready, begun, note_of, prepared
+from outthink.gateway.preparing import Arrival, Form, Ready, begun, must_call, note_of, prepared
 from outthink.gateway.refusal import Refusal
 from outthink.gateway.reply import Outcome, encoded, event, split
 from outthink.gateway.runs import Answered
@@ -85,12 +85,11 @@ class ChatWriter:
         for index, answer in enumerate(outcome.answers):
             if index not in begun:
                 yield from self._said(index, answer)
-        ends: list[dict[str, Any]] = [
-            {"index": index, "delta": {}, "logprobs": None, "finish_reason": answer.finish}
-            for index, answer in enumerate(outcome.answers)
-        ]
         chunk = {**self._head, "object": "chat.completion.chunk"} | ({"usage": None} if self._usage else {})
-        yield event(chunk | {"choices": ends, "outthink": note_of(self._ready, outcome)})
+        for index, answer in enumerate(outcome.answers):  # each in a chunk of its own: many clients look at the first choice only
+            end = {"index": index, "delta": {}, "logprobs": None, "finish_reason": answer.finish}
+            note = {"outthink": note_of(self._ready, outcome)} if index == len(outcome.answers) - 1 else {}
+            yield event(chunk | {"choices": [end]} | note)
         if self._usage:
             yield event(chunk | {"choices": [], "usage": outcome.counting.usage()})
         yield b"data: [DONE]\n\n"
@@ -124,7 +123,7 @@ def read_chat(arrival: Arrival, body: Mapping[str, Any]) -> tuple[Ready, ChatWri
         "chat",
         lambda extra: prompt_of(messages, extra),
         tools=_tools(fields),
-        must_call=fields.left.get("tool_choice") == "required" or isinstance(fields.left.get("tool_choice"), dict),
+        must_call=must_call(fields),
         is_json=_is_json(fields),
     )
     top = _top(fields)

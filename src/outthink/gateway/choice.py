@@ -63,13 +63,20 @@ def read_choice(text: str, where: str = "strategy") -> Choice:
         else:
             limits.append(part.replace("_", " "))
     strategy.bound(parameters)
-    return Choice(strategy, parameters, n, Budget.parse(",".join(limits)) if limits else None)
+    return Choice(strategy, parameters, n, useful(Budget.parse(",".join(limits))) if limits else None)
+
+
+def useful(budget: Budget) -> Budget:
+    """The budget, if it admits anything. Raises BadInput: whoever asks for an answer and gives nothing for it is mistaken."""
+    if nothing := [name for name, limit in budget.limits().items() if limit == 0]:
+        raise BadInput(f"a limit of 0 {nothing[0].replace('_', ' ')} admits nothing; it must be above 0", where="budget")
+    return budget
 
 
 def samples_of(value: object, where: str) -> int:
     """A number of samples. Raises BadInput."""
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_SAMPLES:
-        raise BadInput(f"{value!r} must be a whole number from 1 to {MOST_SAMPLES}", where=where)
+        raise BadInput(f"{value!r} is no number of samples; it must be a whole number from 1 to {MOST_SAMPLES}", where=where)
     return value
 
 

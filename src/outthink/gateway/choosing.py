@@ -8,19 +8,20 @@ that doesn't only changes what it says (a header may lower the budget of the pat
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from outthink import tasks
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput, UnknownName
+from outthink.core.strategy import Strategy
 from outthink.gateway import aliases, known
 from outthink.gateway.body import Fields
-from outthink.gateway.choice import Choice, read_choice, samples_of
+from outthink.gateway.choice import Choice, read_choice, samples_of, useful
 from outthink.gateway.gateway import Gateway
 from outthink.gateway.model import Model
-from outthink.gateway.refusal import Refusal
+from outthink.gateway.refusal import Refusal, refusal_of, said_by
 from outthink.gateway.seams import Caller
 
 DEFAULT_SAMPLES = 16
@@ -45,6 +46,8 @@ class Chosen:
     budget:   that, within what model and key allow
     samples:  how many samples the strategy was told to draw, or None
     progress: one of PROGRESS
+    said:     the client's own field that named each part ("strategy", "parameters", "n", "budget", "task"); one that it left to
+              others is missing
     """
 
     model: Model
@@ -57,51 +60,56 @@ class Chosen:
     progress: str
     record: bool | None
     called: str
+    said: Mapping[str, str]
 
 
 def choose(gateway: Gateway, caller: Caller, place: Place, fields: Fields) -> Chosen:
     """Take `model` and everything about strategies out of the fields. Raises Refusal, UsageError."""
-    named = fields.text("model", 1000)
-    if named is None:
+    called = fields.text("model", 1000)
+    if called is None:
         raise Refusal(400, "model is missing; GET /v1/models lists what there is", param="model", code="missing_model")
-    model, from_name = _model(gateway, caller, named)
+    model, from_name = model_of(gateway, caller, called)
     own = Fields(fields.table("outthink") or {}, "outthink")
-    sources = [
-        replace(read_choice(model.strategy, f"model {model.name}"), parameters=dict(model.parameters))
-        if model.strategy
-        else None,
-        read_choice(caller.strategy, f"key {caller.name}") if caller.strategy else None,
-        _of_path(place),
-        from_name,
-        *_of_headers(place.headers),
-        aliases.of_body(fields),
-    ]
-    asked = sources[2:]  # by the client itself
-    choice = Choice()
-    for source in sources:
-        choice = joined(choice, source) if source is not None else choice
+    asked = [("path", _of_path(place)), ("model", from_name), *_of_headers(place.headers), aliases.of_body(fields)]
     if (budget := fields.take("budget")) is not None:
-        own.left.setdefault("budget", budget)
-        if not any(each is not None and each.strategy is not None for each in asked) and own.left.get("strategy") is None:
-            choice = aliases.with_n(replace(choice, strategy=None), aliases.of_its_hub(budget, "budget"))
-            own.take("budget")
-    choice = joined(choice, _of_own(own))
-    task, verifier = own.text("task", 200), own.text("verifier", 200)
-    progress = own.text("progress", 20) or place.headers.get("x-outthink-progress", "comments")
-    if progress not in PROGRESS:
-        raise own.refuse("progress", "one of: " + ", ".join(PROGRESS))
+        named = own.left.get("strategy") is not None or any(each is not None and each.strategy is not None for _, each in asked)
+        asked.append(("budget", _of_budget("budget", budget) if named else _of_its_hub("budget", budget)))
+    parameters = own.left.get("parameters")
+    choice, said = _of_operator(model, caller), dict[str, str]()
+    for where, source in [*asked, *_of_own(own)]:
+        if source is not None:
+            choice = joined(choice, source)
+            kept = {} if source.strategy is not None else said
+            said = {**kept, **{part: where for part in _PARTS if getattr(source, part)}}
+    strategy = choice.strategy or known.strategy("single")
+    for name, value in (parameters or {}).items():
+        _parameter(strategy, name, value)
+    task, where = _known("task", tasks.names(), own, place.headers)
+    said |= {"task": where} if task else {}
+    verifier, _ = _known("verifier", known.verifiers(), own, {})
+    progress = _progress(own, place.headers)
     record = own.truth("record") if "record" in own.left else _of_header("x-outthink-record", place.headers)
-    own.take("n")
-    if own.left:
-        raise UnknownName("setting of outthink", next(iter(own.left)), _OWN)
-    task = task if task is not None else place.headers.get("x-outthink-task")
-    if task:
-        _known("task", task, tasks.names())
-    if verifier is not None:
-        _known("verifier", verifier, known.verifiers())
-    return _settled(gateway, caller, model, choice, task, verifier, progress, record, named)
+    for name in own.left:
+        raise refusal_of(UnknownName("setting of outthink", name, _OWN), own.named(name[:100]))
+    if caller.strategies and strategy.name not in caller.strategies:
+        raise Refusal(403, f"this key may not use {strategy.name}; it may use: {', '.join(sorted(caller.strategies))}")
+    settled, budget, samples = _settled(strategy, choice, said)
+    return Chosen(
+        model=model,
+        choice=replace(choice, strategy=strategy),
+        parameters=settled,
+        budget=least(budget, caller.budget if caller.budget is not None else model.budget),
+        samples=samples,
+        task=task if task is not None else model.task,
+        verifier=verifier or choice.verifier or model.verifier,
+        progress=progress,
+        record=record,
+        called=called,
+        said=said,
+    )
 
 
+_PARTS = ("strategy", "parameters", "n", "budget")
 _WORDS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _OWN = ("strategy", "n", "budget", "parameters", "task", "verifier", "progress", "record")
 
@@ -116,22 +124,32 @@ def joined(choice: Choice, over: Choice) -> Choice:
     return Choice(choice.strategy, parameters, n, over.budget or choice.budget, over.verifier or choice.verifier)
 
 
-def _model(gateway: Gateway, caller: Caller, named: str) -> tuple[Model, Choice | None]:
-    """The model of a name: itself, NAME@STRATEGY, or with a prefix of optillm's."""
+def model_of(gateway: Gateway, caller: Caller, named: str) -> tuple[Model, Choice | None]:
+    """The model of a name, and what the name asks for: itself, NAME@STRATEGY, or with a prefix of optillm's. Raises Refusal."""
     choice: Choice | None = None
     name = named
     if name not in gateway.models:
         if "@" in named:
             name, _, spelt = named.rpartition("@")
             if name in gateway.models:
-                choice = read_choice(spelt, "model")
-        elif (found := aliases.of_model_prefix(named, gateway.models)) is not None:
-            choice, name = found
+                with said_by("model"):
+                    choice = read_choice(spelt, "model")
+        else:
+            with said_by("model"):
+                choice, name = aliases.of_model_prefix(named, gateway.models) or (None, named)
     model = gateway.model(name)
     if caller.models and model.name not in caller.models:
         allowed = [each for each in gateway.models if gateway.models[each].name in caller.models]
         raise Refusal(404, str(UnknownName("model for this key", name, allowed)), code="model_not_found", param="model")
     return model, choice
+
+
+def _of_operator(model: Model, caller: Caller) -> Choice:
+    """What holds where the client says nothing: the key's default over the model's."""
+    choice = Choice()
+    if model.strategy:
+        choice = replace(read_choice(model.strategy, f"model {model.name}"), parameters=dict(model.parameters))
+    return joined(choice, read_choice(caller.strategy, f"key {caller.name}")) if caller.strategy else choice
 
 
 def _of_path(place: Place) -> Choice | None:
@@ -140,20 +158,21 @@ def _of_path(place: Place) -> Choice | None:
     try:
         if place.scorer or place.strategy in ("offline_bon", "online_bon", "offline_best_of_n", "self_consistency", "baseline"):
             return aliases.of_thinkbooster(place.strategy, place.scorer)
-        return read_choice(place.strategy, "path")
+        with said_by("path"):
+            return read_choice(place.strategy, "path")
     except UnknownName as error:
         raise Refusal(404, str(error), code="unknown_strategy") from None
 
 
-def _of_headers(headers: Mapping[str, str]) -> list[Choice | None]:
-    found: list[Choice | None] = []
+def _of_headers(headers: Mapping[str, str]) -> Iterator[tuple[str, Choice | None]]:
     if text := headers.get("x-its-budget"):
-        found.append(aliases.with_n(Choice(), aliases.of_its_hub(text, "X-ITS-Budget")))
+        yield "X-ITS-Budget", _of_its_hub("X-ITS-Budget", text)
     if text := headers.get("x-outthink-strategy"):
-        found.append(read_choice(text, "X-Outthink-Strategy"))
+        with said_by("X-Outthink-Strategy"):
+            choice = read_choice(text, "X-Outthink-Strategy")
+        yield "X-Outthink-Strategy", choice
     if text := headers.get("x-outthink-budget"):
-        found.append(_of_budget(int(text) if re.fullmatch("[0-9]{1,9}", text) else text))
-    return found
+        yield "X-Outthink-Budget", _of_budget("X-Outthink-Budget", int(text) if re.fullmatch("[0-9]{1,9}", text) else text)
 
 
 def _of_header(name: str, headers: Mapping[str, str]) -> bool | None:
@@ -166,51 +185,71 @@ def _of_header(name: str, headers: Mapping[str, str]) -> bool | None:
     return _WORDS[said.strip().lower()]
 
 
-def _of_own(own: Fields) -> Choice:
-    """What the body's `outthink` says."""
-    text = own.text("strategy", 500)
-    choice = read_choice(text, "outthink.strategy") if text is not None else Choice()
+def _of_own(own: Fields) -> Iterator[tuple[str, Choice | None]]:
+    """What the body's `outthink` says of strategy and budget, each field by itself."""
+    choice = Choice()
+    if (text := own.text("strategy", 500)) is not None:
+        with said_by("outthink.strategy"):
+            choice = read_choice(text, "outthink.strategy")
+        yield "outthink.strategy", choice
     if (parameters := own.table("parameters")) is not None:
-        choice = replace(choice, parameters={**choice.parameters, **parameters})
-    if (n := own.left.get("n")) is not None:
-        choice = replace(choice, n=samples_of(n, "outthink.n"))
+        yield "outthink.parameters", Choice(parameters=parameters)
+    if (n := own.take("n")) is not None:
+        with said_by("outthink.n"):
+            choice = replace(choice, n=samples_of(n, "outthink.n"))
+        yield "outthink.n", Choice(n=choice.n)
     if (budget := own.take("budget")) is not None:
-        said = _of_budget(budget)
-        choice = replace(choice, n=choice.n if choice.n is not None else said.n, budget=said.budget or choice.budget)
-    return choice
+        yield "outthink.budget", _of_budget("outthink.budget", budget, counted=choice.n is not None)
 
 
-def _of_budget(budget: object) -> Choice:
-    """A budget's text; a plain number, or samples, is the number of samples to draw."""
-    limit = Budget.of(budget)  # type: ignore[arg-type]  # anything else is refused by it
-    if limit.samples is not None:
-        return Choice(
-            n=samples_of(limit.samples, "budget"), budget=replace(limit, samples=None) if len(limit.limits()) > 1 else None
-        )
-    return Choice(budget=limit)
+def _of_budget(field: str, budget: object, *, counted: bool = False) -> Choice:
+    """A budget's text; a plain number, or samples, is the number of samples to draw, where the same source doesn't say that
+    itself (`counted`): then it is a limit like others."""
+    with said_by(field):
+        limit = Budget.of(budget)  # type: ignore[arg-type]  # anything else is refused by it
+        samples = samples_of(limit.samples, "budget") if limit.samples is not None else None
+        useful(limit)
+    if samples is None or counted:
+        return Choice(budget=limit)
+    return Choice(n=samples, budget=replace(limit, samples=None) if len(limit.limits()) > 1 else None)
 
 
-def _known(kind: str, name: str, names: Sequence[str]) -> None:
-    """Clients name built-in things only: `package.module:object` would import what they say."""
-    if name.replace("-", "_") not in names:
-        raise UnknownName(kind, name, names)
+def _of_its_hub(field: str, budget: object) -> Choice:
+    with said_by(field):
+        return aliases.with_n(Choice(), aliases.of_its_hub(budget, field))
 
 
-def _settled(
-    gateway: Gateway,
-    caller: Caller,
-    model: Model,
-    choice: Choice,
-    task: str | None,
-    verifier: str | None,
-    progress: str,
-    record: bool | None,
-    called: str,
-) -> Chosen:
-    """Everything decided: how many samples, and under which budget."""
-    strategy = choice.strategy or known.strategy("single")
-    if caller.strategies and strategy.name not in caller.strategies:
-        raise Refusal(403, f"this key may not use {strategy.name}; it may use: {', '.join(sorted(caller.strategies))}")
+def _parameter(strategy: Strategy, name: str, value: object) -> None:
+    """Refuse a parameter that the strategy hasn't, or that can't have this value."""
+    with said_by(f"outthink.parameters.{name[:100]}"):
+        strategy.bound({name: value})
+        if name == "n" and value is not None:
+            samples_of(value, f"{strategy.name}.n")
+
+
+def _known(kind: str, names: Collection[str], own: Fields, headers: Mapping[str, str]) -> tuple[str | None, str]:
+    """The name that the client gives, and the field that it stands in. Clients name built-in things only:
+    `package.module:object` would import what they say."""
+    field, name = own.named(kind), own.text(kind, 200)
+    if name is None:
+        field, name = f"X-Outthink-{kind.capitalize()}", headers.get(f"x-outthink-{kind}") or None
+    plain = name.replace("-", "_") if name is not None else None
+    if plain and plain not in names:
+        raise refusal_of(UnknownName(kind, str(name), names), field)
+    return plain, field
+
+
+def _progress(own: Fields, headers: Mapping[str, str]) -> str:
+    field, said = own.named("progress"), own.text("progress", 20)
+    if said is None:
+        field, said = "X-Outthink-Progress", headers.get("x-outthink-progress", "comments")
+    if said not in PROGRESS:
+        raise Refusal(400, f"{field} must be one of: {', '.join(PROGRESS)}", code="invalid_value", param=field)
+    return said
+
+
+def _settled(strategy: Strategy, choice: Choice, said: Mapping[str, str]) -> tuple[dict[str, Any], Budget, int | None]:
+    """Parameters, the client's budget, and how many samples."""
     parameters = dict(choice.parameters)
     samples = choice.n
     if samples is not None and "n" in strategy.parameters:
@@ -220,27 +259,16 @@ def _settled(
         if not budget.limits():
             samples = parameters["n"] = DEFAULT_SAMPLES
     elif samples is not None and "n" not in strategy.parameters:
-        if strategy.name == "single":
-            if samples > 1:
-                raise BadInput(f"single draws one sample, not {samples}; use for example majority:{samples}", where="strategy")
-        else:
+        if strategy.name != "single":
             budget = replace(budget, samples=samples)
-    if isinstance(found := parameters.get("n"), int):
-        samples = samples_of(found, f"{strategy.name}.n")
-    strategy.bound(parameters)
-    most = caller.budget if caller.budget is not None else model.budget
-    return Chosen(
-        model=model,
-        choice=replace(choice, strategy=strategy),
-        parameters=parameters,
-        budget=least(budget, most),
-        samples=samples,
-        task=task if task is not None else model.task,
-        verifier=verifier or choice.verifier or model.verifier,
-        progress=progress,
-        record=record,
-        called=called,
-    )
+        elif samples > 1:
+            error = BadInput(f"single draws one sample, not {samples}; use for example majority:{samples}", where="strategy")
+            raise refusal_of(error, said.get("n"))
+    with said_by(said.get("parameters")):
+        if isinstance(found := parameters.get("n"), int):
+            samples = samples_of(found, f"{strategy.name}.n")
+        strategy.bound(parameters)
+    return parameters, budget, samples
 
 
 def least(one: Budget, other: Budget) -> Budget:

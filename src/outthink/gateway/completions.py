@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from outthink.core.backend import Delta
-from outthink.core.errors import BadInput
 from outthink.core.prompt import Prompt
 from outthink.gateway import known
 from outthink.gateway.body import Fields
@@ -23,8 +22,8 @@ DEFAULT_TOKENS = 16
 class CompletionWriter:
     """Writes `text_completion`, whole and in chunks."""
 
-    def __init__(self, arrival: Arrival, ready: Ready, *, usage: bool) -> None:
-        self._ready, self._usage = ready, usage
+    def __init__(self, arrival: Arrival, ready: Ready, *, usage: bool, top: int | None) -> None:
+        self._ready, self._usage, self._top = ready, usage, top
         self._head = {
             "id": f"cmpl-{arrival.id}",
             "object": "text_completion",
@@ -37,11 +36,25 @@ class CompletionWriter:
     def whole(self, outcome: Outcome) -> dict[str, Any]:
         """The body of a whole answer."""
         choices = [
-            {"index": index, "text": answer.text or "", "logprobs": answer.logprobs, "finish_reason": answer.finish}
+            {
+                "index": index,
+                "text": answer.text or "",
+                "logprobs": self._logprobs(answer.logprobs),
+                "finish_reason": answer.finish,
+            }
             for index, answer in enumerate(outcome.answers)
         ]
         note = note_of(self._ready, outcome)
         return {**self._head, "choices": choices, "usage": outcome.counting.usage(), "outthink": note}
+
+    def _logprobs(self, found: Any) -> Any:
+        """As many alternatives as the client asked for, the most probable; the strategy may have wanted more, or all of them."""
+        if self._top is None or not isinstance(found, dict):
+            return None
+        rows = found.get("top_logprobs")
+        if not isinstance(rows, list):
+            return found
+        return {**found, "top_logprobs": [_cut(row, self._top) for row in rows] if self._top else None}
 
     def _chunk(self, index: int, text: str, finish: str | None = None, logprobs: Any = None) -> bytes:
         choice = {"index": index, "text": text, "logprobs": logprobs, "finish_reason": finish}
@@ -53,7 +66,7 @@ class CompletionWriter:
 
     def piece(self, index: int, delta: Delta) -> bytes:
         """A piece of text."""
-        logprobs = delta.wire.get("logprobs") if delta.wire is not None else None
+        logprobs = self._logprobs(delta.wire.get("logprobs")) if delta.wire is not None else None
         return self._chunk(index, delta.text, logprobs=logprobs) if delta.text else b""
 
     def thought(self, text: str) -> bytes:
@@ -64,16 +77,15 @@ class CompletionWriter:
         """The answers that weren't streamed, the ends of all, and the usage."""
         for index, answer in enumerate(outcome.answers):
             if index not in begun:
-                if answer.logprobs is not None:
-                    yield self._chunk(index, answer.text or "", logprobs=answer.logprobs)
+                if (logprobs := self._logprobs(answer.logprobs)) is not None:
+                    yield self._chunk(index, answer.text or "", logprobs=logprobs)
                 else:
                     yield from (self._chunk(index, part) for part in split(answer.text or ""))
-        ends = [
-            {"index": index, "text": "", "logprobs": None, "finish_reason": answer.finish}
-            for index, answer in enumerate(outcome.answers)
-        ]
         chunk = {**self._head} | ({"usage": None} if self._usage else {})
-        yield event(chunk | {"choices": ends, "outthink": note_of(self._ready, outcome)})
+        for index, answer in enumerate(outcome.answers):  # each in a chunk of its own, as in chats
+            end = {"index": index, "text": "", "logprobs": None, "finish_reason": answer.finish}
+            note = {"outthink": note_of(self._ready, outcome)} if index == len(outcome.answers) - 1 else {}
+            yield event(chunk | {"choices": [end]} | note)
         if self._usage:
             yield event(chunk | {"choices": [], "usage": outcome.counting.usage()})
         yield b"data: [DONE]\n\n"
@@ -81,6 +93,14 @@ class CompletionWriter:
     def failed(self, refusal: Refusal) -> bytes:
         """An error inside of a stream, and no [DONE]."""
         return event(refusal.document())
+
+
+def _cut(row: object, top: int) -> object:
+    """The most probable alternatives of a token, by their texts."""
+    if not isinstance(row, dict) or len(row) <= top:
+        return row
+    told = {text: value for text, value in row.items() if isinstance(value, (int, float))}
+    return dict(sorted(told.items(), key=lambda each: -each[1])[:top])
 
 
 def read_completion(arrival: Arrival, body: Mapping[str, Any]) -> tuple[Ready, CompletionWriter]:
@@ -92,21 +112,24 @@ def read_completion(arrival: Arrival, body: Mapping[str, Any]) -> tuple[Ready, C
     usage = Fields(fields.table("stream_options") or {}, "stream_options").truth("include_usage")
     strategy = chosen.choice.strategy
     assert strategy is not None
-    if (best_of := fields.whole("best_of", 1, 128)) is not None and best_of > 1:
+    suffix, echo = fields.text("suffix", 1 << 22), fields.truth("echo")
+    best_of = fields.whole("best_of", 1, 128) or 1
+    if echo and (strategy.name != "single" or best_of > 1):
+        raise fields.refuse("echo", "left out: the prompt is echoed by the strategy single only, without best_of")
+    fields.left |= {name: value for name, value in (("suffix", suffix), ("echo", echo)) if value}
+    if best_of > 1:
         if strategy.name != "single":
-            raise BadInput(f"best_of is a strategy of its own, and {strategy.name} is asked for too; keep one", where="best_of")
+            raise fields.refuse("best_of", f"left out: it is a strategy of its own, and {strategy.name} is asked for too")
         # What OpenAI documents: the samples with the highest log-probability per token.
         best = replace(chosen.choice, strategy=known.strategy("best_of_n"))
         chosen = replace(chosen, choice=best, parameters={"n": best_of}, samples=best_of, verifier="mean_logprob")
-    elif strategy.name != "single" and fields.left.get("echo"):
-        raise BadInput("the prompt is echoed by the strategy single only", where="echo")
     logprobs = fields.whole("logprobs", 0, 20)
     if logprobs is not None:
         fields.left["logprobs"] = logprobs
     fields.left.setdefault("max_tokens", DEFAULT_TOKENS)
     form = Form("completions", lambda extra: Prompt(text=text, extra=text_of_extra(extra)))
     ready = prepared(arrival, fields, chosen, form, stream=stream)
-    return ready, CompletionWriter(arrival, ready, usage=usage)
+    return ready, CompletionWriter(arrival, ready, usage=usage, top=logprobs)
 
 
 def _text(fields: Fields) -> str:

@@ -42,7 +42,9 @@ def _message(message: object, at: int) -> Message:
         return Message(cast(Author, role), content)
     text = _text(content, f"messages[{at}].content")
     called = message.get("tool_calls")
-    if isinstance(called, list) and all(isinstance(call, dict) for call in called):
+    if called is not None:
+        if not isinstance(called, list) or not all(isinstance(call, dict) for call in called):
+            raise _refusal(f"messages[{at}].tool_calls", "a list of objects")
         text = written(text, called)
     elif content is None and role != "assistant":
         raise _refusal(f"messages[{at}].content", "a text or a list of parts")

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, UsageError
 from outthink.core.prompt import Prompt
 from outthink.gateway.body import Fields
 from outthink.gateway.choosing import Chosen, Place, choose
 from outthink.gateway.gateway import Gateway
+from outthink.gateway.refusal import refusal_of, said_by
 from outthink.gateway.runs import Job, bindings, each, job_of
 from outthink.gateway.seams import Asked, Caller
 from outthink.gateway.settings import counts_tokens, settings_of
@@ -74,7 +75,8 @@ def prepared(arrival: Arrival, fields: Fields, chosen: Chosen, form: Form, *, st
     if single and wanted > 1:
         strategy, parameters = each, {"n": wanted}
     elif chosen.samples is not None and wanted > chosen.samples:
-        raise BadInput(f"{wanted} answers are asked for, and the strategy draws {chosen.samples} samples", where="n")
+        error = BadInput(f"{wanted} answers are asked for, and the strategy draws {chosen.samples} samples")
+        raise refusal_of(error, "n")
     seed = fields.whole("seed", LEAST_SEED, MOST_SEED)
     limits = [chosen.budget.limits(), *(scope.budget.limits() for scope in arrival.caller.scope.chain)]
     context = chosen.model.generator.backend.capabilities.context
@@ -110,8 +112,25 @@ def prepared(arrival: Arrival, fields: Fields, chosen: Chosen, form: Form, *, st
         record=chosen.record,
         trace=arrival.trace,
     )
-    job = job_of(asked)
-    return Ready(job, bindings(job), chosen)
+    with said_by(chosen.said.get("task")):
+        job = job_of(asked, chosen.said)
+    try:
+        bound = bindings(job)
+    except UsageError as error:
+        about = "budget" if getattr(error, "where", "") == "budget" else "strategy"
+        raise refusal_of(error, chosen.said.get(about)) from None
+    return Ready(job, bound, chosen)
+
+
+def must_call(fields: Fields) -> bool:
+    """Whether a chat's `tool_choice` demands a call. Raises Refusal."""
+    choice = fields.left.get("tool_choice")
+    if choice is None or choice in ("none", "auto", "required"):
+        return bool(choice == "required")
+    if not isinstance(choice, dict):
+        raise fields.refuse("tool_choice", '"none", "auto", "required" or an object')
+    allowed = choice.get("allowed_tools")
+    return not isinstance(allowed, dict) or allowed.get("mode") == "required"
 
 
 def begun(arrival: Arrival, fields: Fields) -> Chosen:

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from outthink.core.errors import BackendError, Lost, OutthinkError, Permanent, Refused, UsageError
+from outthink.core.errors import (
+    BackendError,
+    BadInput,
+    Lost,
+    OutthinkError,
+    Permanent,
+    Refused,
+    UnknownName,
+    Unsupported,
+    UsageError,
+)
 
 _TYPES = {
     400: "invalid_request_error",
@@ -23,6 +34,8 @@ _TYPES = {
     422: "invalid_request_error",
     429: "rate_limit_error",
 }
+LONGEST = 3000
+"""Characters of what is said about one value."""
 _AGAIN = {408, 409, 429, 502, 503, 504}
 
 
@@ -83,17 +96,51 @@ def bug() -> Refusal:
     return Refusal(500, "this is a bug of Outthink's; the gateway's log says more", code="internal_error")
 
 
-def refusal_of(error: OutthinkError) -> Refusal:
-    """What a client is told of an error of ours."""
+@contextmanager
+def said_by(field: str | None) -> Iterator[None]:
+    """What is wrong with a value is told of the client's own field, whatever our parts call it; None: no field alone is wrong."""
+    try:
+        yield
+    except Refusal:
+        raise
+    except UsageError as error:
+        raise _of_usage(error, field) from None
+
+
+def refusal_of(error: OutthinkError, field: str | None = None) -> Refusal:
+    """What a client is told of an error of ours; `field` is the one that it is about, if it is the client's mistake."""
     match error:
         case Refusal():
             return error
         case UsageError():
-            return Refusal(400, str(error), param=getattr(error, "where", None) or None)
+            return _of_usage(error, field)
         case BackendError():
             return _of_backend(error)
         case _:
             return Refusal(500, str(error), code="internal_error")
+
+
+def _of_usage(error: UsageError, field: str | None) -> Refusal:
+    message = str(error)
+    if field is not None and isinstance(error, BadInput):
+        message = f"{field}: {message.removeprefix(f'{error.where}: ')}"
+    if len(message) > LONGEST:  # it may repeat what it was given
+        message = f"{message[: LONGEST // 2]} ... {message[-LONGEST // 2 :]}"
+    return Refusal(400, message, code=_code_of(error), param=field)
+
+
+def _code_of(error: UsageError) -> str:
+    match error:
+        case UnknownName() if error.kind == "strategy":
+            return "unknown_strategy"
+        case UnknownName() if error.kind.startswith(("parameter of", "setting of")):
+            return "unknown_parameter"
+        case BadInput() | UnknownName():
+            return "invalid_value"
+        case Unsupported():
+            return "unsupported"
+        case _:
+            return ""
 
 
 def _of_backend(error: BackendError) -> Refusal:

@@ -1,7 +1,7 @@
 """/v1/responses: reads OpenAI's newer requests and writes their answers. The model's server is asked in chats all the same.
 
 Nothing is stored, so requests that name an earlier response are refused; the conversation is what the request holds. How input
-becomes messages is `response_input`'s.
+becomes messages is `response_input`'s, how an output's items look `response_items`'.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outthink.core.backend import Delta
+from outthink.gateway import response_items as items
 from outthink.gateway.body import Fields
 from outthink.gateway.messages import prompt_of
-from outthink.gateway.preparing import Arrival, Form, Ready, begun, note_of, prepared
+from outthink.gateway.preparing import Arrival, Form, Ready, begun, must_call, note_of, prepared
 from outthink.gateway.refusal import Refusal
 from outthink.gateway.reply import Outcome, event, split
 from outthink.gateway.response_input import messages_of, settings_from
@@ -22,20 +23,28 @@ from outthink.gateway.runs import Answered
 
 @dataclass(slots=True)
 class _Item:
-    """An item of the output that is being streamed."""
+    """An item of the output that is being streamed.
+
+    kind: "message", "refusal", "reasoning" or "call"
+    """
 
     at: int
     id: str
     kind: str
     text: str = ""
     call: dict[str, Any] = field(default_factory=dict)
+    logprobs: list[dict[str, Any]] = field(default_factory=list)
 
 
 class ResponseWriter:
-    """Writes `response` and its events."""
+    """Writes `response` and its events.
 
-    def __init__(self, arrival: Arrival, ready: Ready, request: Mapping[str, Any]) -> None:
-        self._ready, self._arrival = ready, arrival
+    request: its body
+    top:     how many alternatives the client wants for each token; None: no log-probabilities at all
+    """
+
+    def __init__(self, arrival: Arrival, ready: Ready, request: Mapping[str, Any], *, top: int | None) -> None:
+        self._ready, self._arrival, self._top = ready, arrival, top
         self._id = arrival.id
         self._count = 0
         self._items: dict[str, _Item] = {}
@@ -70,7 +79,11 @@ class ResponseWriter:
 
     def whole(self, outcome: Outcome) -> dict[str, Any]:
         """The body of a whole answer."""
-        return self._finished(outcome, self._output(outcome.answers[0]))
+        answer = outcome.answers[0]
+        output = self._output(answer)
+        if answer.finish == "length":  # what came last was cut
+            output[-1]["status"] = "incomplete"
+        return self._finished(outcome, output)
 
     def _finished(self, outcome: Outcome, output: list[dict[str, Any]]) -> dict[str, Any]:
         cut = outcome.answers[0].finish == "length"
@@ -78,19 +91,22 @@ class ResponseWriter:
         return self._response(
             "incomplete" if cut else "completed",
             output,
-            usage=_usage(outcome),
+            usage=items.usage(outcome.counting.usage()),
             outthink=note_of(self._ready, outcome),
             **more,
         )
 
     def _output(self, answer: Answered) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = []
+        """At least one item."""
+        found: list[dict[str, Any]] = []
         if answer.reasoning:
-            items.append(_reasoning(f"rs_{self._id}", answer.reasoning))
-        if answer.text is not None and (answer.text or not answer.calls):
-            items.append(_message(f"msg_{self._id}", answer.text))
-        items += [_call(f"fc_{self._id}_{at}", call) for at, call in enumerate(answer.calls)]
-        return items
+            found.append(items.reasoning(f"rs_{self._id}", answer.reasoning))
+        if answer.text:
+            found.append(items.message(f"msg_{self._id}", answer.text, logprobs=items.rows(answer.logprobs, self._top)))
+        if refusal := _refusal_of(answer.message):
+            found.append(items.refusal(f"msg_{self._id}_{len(found)}", refusal))
+        found += [items.call(f"fc_{self._id}_{at}", call) for at, call in enumerate(answer.calls)]
+        return found or [items.message(f"msg_{self._id}", "")]
 
     # Streams
 
@@ -114,7 +130,9 @@ class ResponseWriter:
             if isinstance(text := said.get(name), str) and text:
                 found += self._grow("reasoning", text)
         if isinstance(text := said.get("content"), str) and text:
-            found += self._grow("message", text)
+            found += self._grow("message", text, items.rows(wire.get("logprobs"), self._top) if wire is not None else [])
+        if refusal := _refusal_of(said):
+            found += self._grow("refusal", refusal)
         called = said.get("tool_calls")
         for at, call in enumerate(called if isinstance(called, list) else ()):
             if isinstance(call, dict):
@@ -125,27 +143,38 @@ class ResponseWriter:
         """Progress as reasoning."""
         return self._grow("reasoning", text)
 
-    def _grow(self, kind: str, text: str) -> bytes:
+    def _grow(self, kind: str, text: str, logprobs: list[dict[str, Any]] | None = None) -> bytes:
         found = b""
         if (item := self._items.get(kind)) is None:
-            if kind == "message" and "reasoning" in self._items:
+            if kind != "reasoning" and "reasoning" in self._items:
                 found += self._close("reasoning")
-            prefix = "msg" if kind == "message" else "rs"
-            item = self._items[kind] = _Item(len(self._done) + len(self._items), f"{prefix}_{self._id}", kind)
-            empty = _message(item.id, "", "in_progress") | {"content": []} if kind == "message" else _reasoning(item.id, "")
-            found += self._event("response.output_item.added", output_index=item.at, item=empty)
-            if kind == "message":
-                found += self._part("response.content_part.added", item)
+            at = len(self._done) + len(self._items)
+            prefix = {"message": f"msg_{self._id}", "reasoning": f"rs_{self._id}"}.get(kind, f"msg_{self._id}_{at}")
+            item = self._items[kind] = _Item(at, prefix, kind)
+            found += self._opened(item)
         item.text += text
         if kind == "reasoning":
             return found + self._of("response.reasoning_summary_text.delta", item, summary_index=0, delta=text)
-        return found + self._of("response.output_text.delta", item, content_index=0, delta=text, logprobs=[])
+        if kind == "refusal":
+            return found + self._of("response.refusal.delta", item, content_index=0, delta=text)
+        item.logprobs += logprobs or []
+        return found + self._of("response.output_text.delta", item, content_index=0, delta=text, logprobs=logprobs or [])
+
+    def _opened(self, item: _Item) -> bytes:
+        if item.kind == "reasoning":
+            empty = items.reasoning(item.id, "", "in_progress")
+            part = self._of("response.reasoning_summary_part.added", item, summary_index=0, part=items.summary_part(""))
+        else:
+            empty = items.message(item.id, "", "in_progress") | {"content": []}
+            part = self._of_part("response.content_part.added", item)
+        return self._event("response.output_item.added", output_index=item.at, item=empty) + part
 
     def _of(self, kind: str, item: _Item, **fields: Any) -> bytes:
         return self._event(kind, item_id=item.id, output_index=item.at, **fields)
 
-    def _part(self, kind: str, item: _Item) -> bytes:
-        return self._of(kind, item, content_index=0, part={"type": "output_text", "text": item.text, "annotations": []})
+    def _of_part(self, kind: str, item: _Item) -> bytes:
+        part = items.refusal_part(item.text) if item.kind == "refusal" else items.text_part(item.text, item.logprobs)
+        return self._of(kind, item, content_index=0, part=part)
 
     def _called(self, index: object, call: Mapping[str, Any]) -> bytes:
         """A tool call, or a piece of one."""
@@ -157,7 +186,7 @@ class ResponseWriter:
             at = len(self._done)
             item = self._items[name] = _Item(at, f"fc_{self._id}_{at}", "call")
             item.call = {"id": call.get("id"), "function": {"name": function.get("name")}}
-            added = _call(item.id, item.call, "in_progress") | {"arguments": ""}
+            added = items.call(item.id, item.call, "in_progress") | {"arguments": ""}
             found += self._event("response.output_item.added", output_index=at, item=added)
         more = function.get("arguments")
         if not isinstance(more, str) or not more:
@@ -165,22 +194,27 @@ class ResponseWriter:
         item.text += more
         return found + self._of("response.function_call_arguments.delta", item, delta=more)
 
-    def _close(self, name: str) -> bytes:
+    def _close(self, name: str, status: str = "completed") -> bytes:
         """End an item: everything of it once more."""
         item = self._items.pop(name)
-        found = b""
-        if item.kind == "message":
-            whole = _message(item.id, item.text)
-            found += self._of("response.output_text.done", item, content_index=0, text=item.text, logprobs=[])
-            found += self._part("response.content_part.done", item)
-        elif item.kind == "reasoning":
-            whole = _reasoning(item.id, item.text)
-            found += self._of("response.reasoning_summary_text.done", item, summary_index=0, text=item.text)
-        else:
-            item.call["function"]["arguments"] = item.text
-            whole = _call(item.id, item.call)
-            called = item.call["function"]["name"]
-            found += self._of("response.function_call_arguments.done", item, name=called, arguments=item.text)
+        match item.kind:
+            case "message":
+                whole = items.message(item.id, item.text, status, item.logprobs)
+                found = self._of("response.output_text.done", item, content_index=0, text=item.text, logprobs=item.logprobs)
+                found += self._of_part("response.content_part.done", item)
+            case "refusal":
+                whole = items.refusal(item.id, item.text, status)
+                found = self._of("response.refusal.done", item, content_index=0, refusal=item.text)
+                found += self._of_part("response.content_part.done", item)
+            case "reasoning":
+                whole, part = items.reasoning(item.id, item.text, status), items.summary_part(item.text)
+                found = self._of("response.reasoning_summary_text.done", item, summary_index=0, text=item.text)
+                found += self._of("response.reasoning_summary_part.done", item, summary_index=0, part=part)
+            case _:
+                item.call["function"]["arguments"] = item.text
+                whole = items.call(item.id, item.call, status)
+                called = item.call["function"]["name"]
+                found = self._of("response.function_call_arguments.done", item, name=called, arguments=item.text)
         self._done.append(whole)
         return found + self._event("response.output_item.done", output_index=item.at, item=whole)
 
@@ -189,55 +223,34 @@ class ResponseWriter:
         answer = outcome.answers[0]
         if 0 not in begun:
             yield from (self._grow("reasoning", part) for part in split(answer.reasoning))
-            yield from (self._grow("message", part) for part in split(answer.text or ""))
+            if logprobs := items.rows(answer.logprobs, self._top):
+                yield self._grow("message", answer.text or "", logprobs)
+            else:
+                yield from (self._grow("message", part) for part in split(answer.text or ""))
+            if refusal := _refusal_of(answer.message):
+                yield self._grow("refusal", refusal)
             for at, call in enumerate(answer.calls):
                 yield self._called(at, call)
         if not self._items and not self._done:
             yield self._grow("message", "")
-        for name in list(self._items):
-            yield self._close(name)
+        for left, name in reversed(list(enumerate(reversed(self._items)))):
+            cut = answer.finish == "length" and left == 0  # what came last
+            yield self._close(name, "incomplete" if cut else "completed")
         response = self._finished(outcome, self._done)
         yield self._event(f"response.{response['status']}", response=response)
 
     def failed(self, refusal: Refusal) -> bytes:
-        """The response as it failed."""
-        error = {"code": refusal.code, "message": str(refusal)}
-        failed = self._response("failed", self._done, error=error, usage=None)
-        return self._event("error", **error, param=refusal.param) + self._event("response.failed", response=failed)
+        """The response as it failed. OpenAI's own words for a response's errors are few; ours is its type."""
+        error = {"code": refusal.code, "message": str(refusal), "param": refusal.param}
+        told = error | {"code": "rate_limit_exceeded" if refusal.status == 429 else "server_error", "type": refusal.code}
+        usage = items.usage(refusal.usage) if refusal.usage is not None else None
+        failed = self._response("failed", self._done, error=told, usage=usage)
+        return self._event("error", **error) + self._event("response.failed", response=failed)
 
 
-def _message(name: str, text: str, status: str = "completed") -> dict[str, Any]:
-    part = {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
-    return {"id": name, "type": "message", "role": "assistant", "status": status, "content": [part]}
-
-
-def _reasoning(name: str, text: str) -> dict[str, Any]:
-    return {"id": name, "type": "reasoning", "summary": [{"type": "summary_text", "text": text}] if text else []}
-
-
-def _call(name: str, call: Mapping[str, Any], status: str = "completed") -> dict[str, Any]:
-    function = call.get("function")
-    function = function if isinstance(function, dict) else {}
-    return {
-        "id": name,
-        "type": "function_call",
-        "status": status,
-        "call_id": call.get("id") or name,
-        "name": function.get("name"),
-        "arguments": function.get("arguments") or "",
-    }
-
-
-def _usage(outcome: Outcome) -> dict[str, Any]:
-    total = outcome.counting.total
-    return {
-        "input_tokens": total.prompt_tokens,
-        "input_tokens_details": {"cached_tokens": total.cached_tokens},
-        "output_tokens": total.completion_tokens,
-        "output_tokens_details": {"reasoning_tokens": total.reasoning_tokens},
-        "total_tokens": total.tokens,
-        "outthink": outcome.counting.details(),
-    }
+def _refusal_of(message: Mapping[str, Any]) -> str:
+    found = message.get("refusal")
+    return found if isinstance(found, str) else ""
 
 
 def read_response(arrival: Arrival, body: Mapping[str, Any]) -> tuple[Ready, ResponseWriter]:
@@ -246,14 +259,14 @@ def read_response(arrival: Arrival, body: Mapping[str, Any]) -> tuple[Ready, Res
     chosen = begun(arrival, fields)
     stream = fields.truth("stream")
     messages = messages_of(fields)
-    settings_from(fields)
+    top = settings_from(fields)
     wanted = fields.left.get("response_format", {}).get("type")
     form = Form(
         "responses",
         lambda extra: prompt_of(messages, extra),
         tools=bool(fields.left.get("tools")),
-        must_call=fields.left.get("tool_choice") == "required" or isinstance(fields.left.get("tool_choice"), dict),
+        must_call=must_call(fields),
         is_json=wanted in ("json_object", "json_schema"),
     )
     ready = prepared(arrival, fields, chosen, form, stream=stream)
-    return ready, ResponseWriter(arrival, ready, body)
+    return ready, ResponseWriter(arrival, ready, body, top=top)

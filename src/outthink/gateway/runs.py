@@ -11,12 +11,13 @@ from typing import Any
 
 from outthink import tasks
 from outthink.core.capability import Needs
-from outthink.core.errors import BackendError, MissingRole, OutthinkError
+from outthink.core.errors import BackendError, BadInput, MissingRole, OutthinkError
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.sample import Finish, Sample
 from outthink.core.selection import Result, Selection, Stop
 from outthink.core.strategy import strategy
+from outthink.core.task import Task
 from outthink.gateway import known
 from outthink.gateway.conversation import Conversation
 from outthink.gateway.counting import Counting
@@ -66,18 +67,32 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A request, ready to run: what was asked, and the task that tells its answers apart."""
+    """A request, ready to run: what was asked, and the task that tells its answers apart.
+
+    said: the client's own fields that named parts of it; see `choosing.Chosen`
+    """
 
     asked: Asked
     problem: Problem
     conversation: Conversation
+    said: Mapping[str, str] = field(default_factory=dict)
 
 
-def job_of(asked: Asked) -> Job:
-    """The job of a request. Raises UnknownName or BadInput for its task."""
-    task = tasks.load(asked.task) if asked.task and asked.task != "conversation" else None
+def job_of(asked: Asked, said: Mapping[str, str] | None = None) -> Job:
+    """The job of a request. Raises UnknownName or BadInput for its task, also where that can't read what is asked."""
+    task, problem = tasks.load(asked.task) if asked.task and asked.task != "conversation" else None, problem_of(asked.prompt)
+    if task is not None:
+        _read(task, problem)
     form = Conversation(asked.prompt, task, tools=asked.tools, must_call=asked.must_call, is_json=asked.is_json)
-    return Job(asked, problem_of(asked.prompt), form)
+    return Job(asked, problem, form, said or {})
+
+
+def _read(task: Task, problem: Problem) -> None:
+    try:
+        task.prompt(problem)
+    except BadInput as error:
+        why = str(error).removeprefix(f"{error.where}: ")
+        raise BadInput(f"{task.name} can't read what is asked: {why}", where="task") from None
 
 
 def bindings(job: Job) -> Bindings:
@@ -121,7 +136,10 @@ async def carry_out(gateway: Gateway, job: Job, bound: Bindings, counting: Count
     except Refusal:
         raise
     except OutthinkError as error:
-        raise spent(refusal_of(error), counting) from None
+        refusal = refusal_of(error)
+        if isinstance(error, BadInput) and not counting.total.calls:  # a strategy that refuses what the client set
+            refusal.param = job.said.get("parameters") or job.said.get("strategy")
+        raise spent(refusal, counting) from None
     finally:
         gateway.under_way -= 1
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from outthink.core.sampling import Sampling
+from outthink.core.sampling import Sampling, must_be
 from outthink.gateway.body import Fields
 from outthink.gateway.refusal import Refusal
 
@@ -37,12 +37,12 @@ def settings_of(fields: Fields, model_settings: Mapping[str, Any], *, single: bo
     bounded:    a budget counts tokens, so each sample needs a limit of its own
     max_tokens: that limit where the client gives none
 
-    Raises Refusal, BadInput.
+    Raises Refusal.
     """
-    given: dict[str, Any] = {name: value for name in _NUMBERS if (value := fields.number(name)) is not None}
+    given: dict[str, Any] = {name: value for name in _NUMBERS if (value := _number(fields, name, name)) is not None}
     if (top_k := fields.whole("top_k", -1, 1 << 31)) is not None:
         given["top_k"] = max(0, top_k)
-    penalties = [fields.number(name) for name in _WIRE["repeat_penalty"]]
+    penalties = [_number(fields, name, "repeat_penalty") for name in _WIRE["repeat_penalty"]]
     if found := [each for each in penalties if each is not None]:
         given["repeat_penalty"] = found[0]
     limits = [fields.whole(name, 1, 1 << 31) for name in _WIRE["max_tokens"]]
@@ -57,6 +57,14 @@ def settings_of(fields: Fields, model_settings: Mapping[str, Any], *, single: bo
     if bounded and "max_tokens" in open_names:
         open_names.remove("max_tokens")
     return Settings(sampling, tuple(wire for name in open_names for wire in _WIRE[name]))
+
+
+def _number(fields: Fields, name: str, setting: str) -> float | None:
+    """The number that a field gives for a setting. Raises Refusal."""
+    value: float | None = fields.take(name)
+    if value is not None and (not_so := must_be(setting, value)):
+        raise fields.refuse(name, not_so)
+    return value
 
 
 def left_open(extra: Mapping[str, Any]) -> list[str]:

@@ -116,7 +116,8 @@ class Bindings:
         if budget.usd is not None:
             for role, endpoint in self.endpoints.items():
                 if endpoint.prices is None:
-                    raise Unsupported(f"a budget in $ needs prices, and none are known for the {role} {endpoint.backend.name}")
+                    message = f"{budget} needs prices, and none are known for the {role} {endpoint.backend.name}"
+                    raise BadInput(message, where="budget")
         if budget.limits().get("samples") == 0 or budget.limits().get("calls") == 0:
             raise BadInput(f"{budget} admits nothing at all", where="budget")
 

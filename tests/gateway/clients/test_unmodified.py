@@ -77,7 +77,7 @@ async def test_openai_for_javascript() -> None:
     assert told == {
         "vote": ["42", 15, 3], "streamed": ["42", 15], "pieces": ["one", " two"], "called": ["weather", OSLO],
         "parsed": {"total": 42}, "response": ["42", "completed"], "response_streamed": "one two", "models": ["up"],
-        "errors": [["NotFoundError", 404, "model_not_found"], ["BadRequestError", 400, "invalid_request_error"]],
+        "errors": [["NotFoundError", 404, "model_not_found"], ["BadRequestError", 400, "unknown_strategy"]],
     }  # fmt: skip
 
 
