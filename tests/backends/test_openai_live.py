@@ -137,7 +137,7 @@ async def test_missing_usage_is_unknown_and_not_zero(watch: Any) -> None:
 
 
 async def test_leaving_a_stream_frees_the_server_and_counts_what_came() -> None:
-    async with served(per_token=0.005, slots=1) as (server, backend):
+    async with served(per_token=0.05, slots=1) as (server, backend):
         seen: list[Delta] = []
 
         def watch(delta: Delta) -> bool:

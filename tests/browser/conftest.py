@@ -53,7 +53,7 @@ class Browser:
         """Wait until something is so."""
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.driver, 20, 0.05).until(lambda _: until())
+        return WebDriverWait(self.driver, 60, 0.05).until(lambda _: until())
 
     def script(self, text: str, *arguments: Any) -> Any:
         """Run a script in the page; gives what it returns."""
@@ -132,9 +132,3 @@ def browser(_driver: Chrome) -> Iterator[Browser]:
     complaints = browser.complaints()
     _driver.get("about:blank")
     assert complaints == []
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
-    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 import urllib.error
@@ -43,6 +45,11 @@ def only_record() -> Path | None:
     return next(iter(Path("records").glob("*/request-1.db")), None)
 
 
+def held(record: Path) -> int:
+    """Samples in it."""
+    return sum(row.state == "ok" for _, row in read_rows(record))
+
+
 @pytest.mark.slow
 def test_what_a_killed_gateway_was_doing_is_ended_and_nothing_is_paid_for_twice(outthink: Outthink) -> None:
     with FakeServerProcess(FakeSettings(latency=0.7, slots=2)) as server:
@@ -50,25 +57,24 @@ def test_what_a_killed_gateway_was_doing_is_ended_and_nothing_is_paid_for_twice(
         gateway = GatewayProcess(None, "--config", "gateway.toml").__enter__()
         client = threading.Thread(target=ask, args=(gateway,), kwargs={"model": f"small@majority:{SAMPLES}"})
         client.start()
-        until = time.monotonic() + 30
-        while (record := only_record()) is None and time.monotonic() < until:
+        while (record := only_record()) is None or not held(record):
             time.sleep(0.02)
-        assert record is not None
+        os.kill(server.pid, signal.SIGSTOP)  # it answers nothing more, whatever time the rest takes
         under_way = outthink("resume", str(record))
         gateway.kill()
+        os.kill(server.pid, signal.SIGCONT)
         client.join()
         gateway.__exit__(None, None, None)
         assert (under_way.code, under_way.out) == (2, "")
         assert "is still answering the request" in under_way.err
         while server.metrics()["in_flight"]:
             time.sleep(0.02)
-        held = sum(row.state == "ok" for _, row in read_rows(record))
-        before = server.metrics()
-        assert 0 < held < SAMPLES
+        before, paid = server.metrics(), held(record)
+        assert 0 < paid < SAMPLES
         found = outthink("resume", str(record), "--json")
         after = server.metrics()
         assert found.code == 0
-        assert after["requests"] - before["requests"] == SAMPLES - held
+        assert after["requests"] - before["requests"] == SAMPLES - paid
         assert (found.document["request"], found.document["usage"]["samples"]) == ("request-1", SAMPLES)
         [answer] = found.document["answers"]
         again = outthink("resume", str(record))

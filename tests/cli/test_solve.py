@@ -77,6 +77,10 @@ def test_the_problem_may_come_from_standard_input(
         (["--timeout", "0"], 2, "--timeout"),
         (["--price", "prompt=cheap"], 2, "usd per million tokens"),
         (["--budget", "5 tokens"], 3, "budget of tokens is spent"),
+        (["--budget", "0 tokens"], 2, "admits nothing"),
+        (["--task", "countdown"], 2, "write `make 59 from 5 6 13 25`"),
+        (["--task", "calc", "--strategy", "single"], 2, "write `calc 37*4-18`"),
+        (["--task", "choice", "--strategy", "mixture_of_agents"], 2, "a line each: `A) four`"),
         (["--model", "http://127.0.0.1:9"], 4, "127.0.0.1:9"),
         (["--model", "gpt"], 2, "'gpt' names no model"),
     ],
@@ -162,7 +166,7 @@ def test_a_journal_that_cannot_be_resumed_is_refused(outthink: Outthink, make: s
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_leaves_a_run_that_the_printed_command_resumes(tmp_path: Path, sent: signal.Signals, code: int) -> None:
-    with FakeServerProcess(FakeSettings(latency=0.05, slots=1)) as slow:
+    with FakeServerProcess(FakeSettings(latency=0.2, slots=1)) as slow:
         command = [
             sys.executable, "-m", "outthink", "solve", PROBLEM, "--model", f"{slow.url}#fake", "--param", "n=12",
             "--concurrency", "1", "--json", "--journal", "run.db",
@@ -172,7 +176,7 @@ def test_a_signal_leaves_a_run_that_the_printed_command_resumes(tmp_path: Path, 
                 assert running.poll() is None, running.communicate()
                 time.sleep(0.01)
             running.send_signal(sent)
-            out, err = running.communicate(timeout=30)
+            out, err = running.communicate(timeout=100)
         assert running.returncode == code, err
         assert "Traceback" not in err
         resume = json.loads(out)["resume"].split()

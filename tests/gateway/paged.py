@@ -63,7 +63,7 @@ class Paged:
 
     async def until(self, so: Callable[[], Awaitable[Any]]) -> Any:
         """Wait until something is so: records are written beside the requests."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (found := await so()):  # noqa: ASYNC110  # it lies in a file that a thread writes
                 await asyncio.sleep(0.02)
         return found

@@ -102,6 +102,6 @@ async def ask_all(made: Recording, *names: str) -> None:
         made.upstream.script = kind.script if len(kind.script) > 1 else lambda body, at, kind=kind: kind.script[0]
         made.upstream.bodies.clear()
         assert await made.ask(name, **kind.body) == kind.status, made.replies[name]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(list(made.folder.rglob("request-*.db"))) < len(names or KINDS):  # noqa: ASYNC110  # a thread writes them
             await asyncio.sleep(0.01)

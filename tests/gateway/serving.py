@@ -33,6 +33,7 @@ class Upstream:
     """An OpenAI-compatible server. `script`: the message for the n-th request, in turn; a number is an error status.
 
     bodies: of the requests;  left: requests whose client went away;  step: seconds between two pieces of a stream
+    gate:   nobody is answered before it is set; of a stream the words before the `held`th are said all the same
     """
 
     script: Sequence[Message | int] | Callable[[dict[str, Any], int], Message | int] = field(default_factory=lambda: [says("hi")])
@@ -43,6 +44,8 @@ class Upstream:
     left: int = 0
     in_flight: int = 0
     break_after: int | None = None
+    gate: asyncio.Event | None = None
+    held: int = 0
 
     def _message(self, body: dict[str, Any]) -> Message | int:
         self.bodies.append(body)
@@ -67,7 +70,12 @@ class Upstream:
     def _finish(self, message: Message) -> str:
         return "tool_calls" if message.get("tool_calls") else self.finish
 
+    async def _opened(self) -> None:
+        if self.gate is not None:
+            await self.gate.wait()
+
     async def _whole(self, body: dict[str, Any], message: Message) -> web.StreamResponse:
+        await self._opened()
         said = {"message": message} if "messages" in body else {"text": message["content"]}
         logprobs = {"content": [_logprob(word) for word in words(message)]} if body.get("logprobs") is True else None
         choice = {"index": 0, "finish_reason": self._finish(message), "logprobs": logprobs, **said}
@@ -86,6 +94,8 @@ class Upstream:
                 assert request.transport is not None
                 request.transport.abort()
                 return response
+            if sent == self.held:
+                await self._opened()
             await asyncio.sleep(self.step)
             logprobs = {"content": [_logprob(word)]} if body.get("logprobs") is True else None
             piece = {"delta": {"content": word}} if chat else {"text": word}

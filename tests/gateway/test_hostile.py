@@ -31,7 +31,7 @@ async def test_guessed_keys_are_limited_over_all_paths_together_and_right_ones_n
     async with running(tmp_path, FakeSettings(api_key=SECRET), more=LIMITED) as run:
         assert await guessed(run, 8) == [401] * 3 + [429] * 5
         status, body, headers = await run.post("wrong-again")
-        assert (status, body["error"]["code"], headers["Retry-After"]) == (429, "too_many_wrong_keys", "20")
+        assert (status, body["error"]["code"], int(headers["Retry-After"]) in range(1, 21)) == (429, "too_many_wrong_keys", True)
         assert (await run.post())[0] == 200
         assert (await run.get("/metrics", "root"))[0] == 200
         assert (await run.get("/v1/models"))[0] == 401  # no key is no guess
@@ -76,7 +76,7 @@ async def dripping(base: str, sent: Sequence[bytes], seconds: float) -> bytes:
                 break
             writer.write(piece)
             await asyncio.sleep(seconds)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await said
     except ConnectionError:
         return b""
@@ -85,12 +85,12 @@ async def dripping(base: str, sent: Sequence[bytes], seconds: float) -> bytes:
 
 
 async def test_two_hundred_slow_clients_are_cut_and_others_are_served_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "head_seconds", 0.5)
+    monkeypatch.setattr(Connection, "head_seconds", 1.5)
     lines = [HEAD, *[b"X-%d: y\r\n" % at for at in range(1000)]]  # a line now and then, as slowloris has it
     body = [HEAD + b"Content-Length: 5000\r\n\r\n", *[b" "] * 1000]
-    async with serving(read_seconds=0.5) as (upstream, base):
-        slow = [asyncio.create_task(dripping(base, (lines, body)[at % 2], 0.1)) for at in range(200)]
-        await asyncio.sleep(0.2)
+    async with serving(read_seconds=1.5) as (upstream, base):
+        slow = [asyncio.create_task(dripping(base, (lines, body)[at % 2], 0.4)) for at in range(200)]
+        await asyncio.sleep(0.5)
         async with posted(base) as response:
             assert response.status == 200
         answers = await asyncio.gather(*slow)
@@ -112,7 +112,7 @@ async def test_bytes_that_stop_halfway_leave_nothing_behind() -> None:
                 else:
                     writer.transport.abort()  # a reset instead of an end
                 if half:
-                    async with asyncio.timeout(5):
+                    async with asyncio.timeout(30):
                         assert await reader.read() == b""  # a half is no request, and nobody waits for the rest
                 writer.close()
         assert upstream.bodies == []
@@ -123,7 +123,8 @@ async def test_bytes_that_stop_halfway_leave_nothing_behind() -> None:
 
 async def test_large_bodies_are_bounded_together_and_small_ones_are_not_kept_out() -> None:
     large = {"model": "up", "messages": [{"role": "user", "content": "x" * 300_000}]}
-    async with serving(Upstream(delay=0.5), bodies_bytes=500_000) as (_, base), aiohttp.ClientSession() as session:
+    gate = asyncio.Event()
+    async with serving(Upstream(gate=gate), bodies_bytes=500_000) as (_, base), aiohttp.ClientSession() as session:
 
         async def ask(body: dict[str, object]) -> tuple[int, str]:
             try:
@@ -134,7 +135,10 @@ async def test_large_bodies_are_bounded_together_and_small_ones_are_not_kept_out
                 return 429, "overloaded"  # refused while it was still writing
 
         small = {"model": "up", "messages": ASK}
-        answers = await asyncio.gather(*(ask(large) for _ in range(8)), *(ask(small) for _ in range(8)))
+        tasks = [asyncio.create_task(ask(body)) for body in [large] * 8 + [small] * 8]
+        await until(lambda: sum(task.done() for task in tasks) >= 6)  # refused, while nothing is answered
+        gate.set()
+        answers = await asyncio.gather(*tasks)
         assert answers[8:] == [(200, "")] * 8
         assert {*answers[:8]} == {(200, ""), (429, "overloaded")}
         assert 1 <= answers[:8].count((200, "")) <= 2

@@ -9,6 +9,8 @@ import re
 import signal
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +21,7 @@ from outthink.gateway.config import read
 from outthink.gateway.spending import history
 from outthink.testing.fake_server import FakeServer, FakeSettings
 from tests.gateway.operating import SECRET, Running, running, written
+from tests.gateway.test_streams import until
 
 SLOW = FakeSettings(api_key=SECRET, latency=0.05)
 
@@ -35,13 +38,13 @@ def billed(servers: list[FakeServer]) -> tuple[int, int, int]:
 
 async def test_what_a_key_spends_is_what_the_upstreams_saw_and_it_is_remembered(tmp_path: Path) -> None:
     async with running(tmp_path, FakeSettings(api_key=SECRET), FakeSettings(api_key=SECRET)) as it:
-        for model in ("fake", "fake@majority:5", "fake@best_of_majority:4"):
+        for model in ("fake", "fake@majority:20", "fake@best_of_majority:4"):
             status, reply, headers = await it.post(model=model)
             assert status in (200, 400), reply  # best_of_majority needs a verifier
             assert headers["x-request-id"]
         calls, prompt, completion = billed(it.servers)
-        assert calls == 6
-        assert min(server.accounts.requests for server in it.servers) > 0
+        assert calls == 21
+        assert min(server.accounts.requests for server in it.servers) > 0  # they are drawn by lot: of few all might go to one
         day = it.operation.spending.days()[0]
         assert (day.key, day.spent["calls"], day.spent["tokens"]) == ("alice", calls, prompt + completion)
         usd = (prompt * 1.0 + completion * 2.0) / 1e6
@@ -92,7 +95,7 @@ async def test_an_upstream_that_dies_costs_no_request(tmp_path: Path) -> None:
 async def test_a_reload_changes_everything_and_drops_nothing(tmp_path: Path) -> None:
     async with running(tmp_path, SLOW) as it, FakeServer(SLOW) as other:
         before = [asyncio.create_task(it.post(model="fake@majority:4")) for _ in range(8)]
-        await asyncio.sleep(0.02)
+        await until(lambda: it.servers[0].accounts.requests == 32)
         bob = {"bob": 'strategy = "majority:2"'}
         text = written(tmp_path, [other], {"bob": it.keys["alice"]}, bob, "[limits]\nat_once = 3\n")
         assert await it.operation.reloaded()
@@ -102,7 +105,7 @@ async def test_a_reload_changes_everything_and_drops_nothing(tmp_path: Path) -> 
         assert it.operation.admission.limits.at_once == 3
         assert [status for status, _, _ in await asyncio.gather(*before)] == [200] * 8
         assert it.servers[0].accounts.requests == 32
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while it.operation.retired:  # it is swept once a second
                 it.operation._keep(it.operation._house())
                 await asyncio.sleep(0.02)
@@ -191,12 +194,12 @@ async def test_a_gateway_over_dead_upstreams_starts_says_so_and_recovers(tmp_pat
     async with running(tmp_path, SLOW, more=more) as it:
         port = it.servers[0].port
         await it.servers[0].close()
-        for _ in range(6):
-            status, reply, _ = await it.post()
-            assert status in (502, 503), reply
-        assert status == 503
-        await it.servers[0].open(port)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
+            status = 502
+            while status == 502:  # it is tried, now and then also later: then it is known to be out, and nothing is sent
+                status, reply, _ = await it.post()
+                assert status in (502, 503), reply
+            await it.servers[0].open(port)
             while (await it.post())[0] != 200:  # noqa: ASYNC110  # the health check brings it back
                 await asyncio.sleep(0.05)
 
@@ -221,17 +224,14 @@ def test_the_command_serves_reloads_and_drains(tmp_path: Path) -> None:
             (tmp_path / "g.toml").write_text(text + '[defaults]\nstrategy = "majority:3"\n')
             os.kill(process.pid, signal.SIGHUP)
             next(line for line in process.stderr if '"reloaded"' in line)
-            import threading
-
             answers: list[object] = []
             thread = threading.Thread(target=lambda: answers.append(json.load(urllib.request.urlopen(asked))))
             thread.start()
-            import time
-
-            time.sleep(0.25)
+            while upstream.metrics()["requests"] < 2:  # it is under way
+                time.sleep(0.02)
             os.kill(process.pid, signal.SIGTERM)
-            thread.join(20)
-            assert process.wait(20) == 0
+            thread.join(60)
+            assert process.wait(60) == 0
             assert answers
             assert answers[0]["choices"]  # type: ignore[index]  # JSON
         finally:

@@ -96,7 +96,8 @@ async def test_its_files_hold_no_data_and_are_for_everyone(tmp_path: Path) -> No
 
 
 async def test_what_is_under_way_is_shown_while_it_goes_on(tmp_path: Path) -> None:
-    async with paged(tmp_path, delay=0.5) as gateway:
+    gate = asyncio.Event()
+    async with paged(tmp_path, gate=gate) as gateway:
         asked = asyncio.create_task(gateway.ask("alice", "A secret question?"))
 
         async def begun() -> object:
@@ -109,6 +110,7 @@ async def test_what_is_under_way_is_shown_while_it_goes_on(tmp_path: Path) -> No
         assert "secret" not in json.dumps(home)  # texts are in records only
         status, error = await gateway.get("data/run", "alice", run=live["name"])
         assert status == 200 or error["error"]["code"] == "not_recorded_yet"
+        gate.set()
         await asked
         home = (await gateway.get("data/home", "alice"))[1]
         assert (home["live"], len(home["recent"])) == ([], 1)

@@ -120,7 +120,7 @@ async def test_a_request_that_goes_on_is_saved_on_the_way(tmp_path: Path) -> Non
     recorder, request = Recorder(Records(folder=tmp_path), seconds=0.01), mailing()
     async with recorder.journal(request) as journal:
         await run(request, journal)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while recorder.find("req-1") is None:  # noqa: ASYNC110  # a thread writes it
                 await asyncio.sleep(0.01)
     await recorder.close()

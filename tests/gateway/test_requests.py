@@ -32,7 +32,7 @@ async def raw(base: str, sent: bytes, *, half: bool = False) -> bytes:
         writer.write(sent)
         if half:
             writer.write_eof()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             return await reader.read()
     finally:
         writer.close()
@@ -80,7 +80,7 @@ async def test_what_is_no_request_gets_400_in_openai_s_shape(body: bytes, words:
 
 async def test_bounds_of_a_request() -> None:
     seen = Seen()
-    async with serving(body_bytes=2000, read_seconds=0.2, observers=[seen]) as (upstream, base):
+    async with serving(body_bytes=2000, read_seconds=1.0, observers=[seen]) as (upstream, base):
         assert b" 413 " in await raw(base, post(b" " * 3000))
         chunked = (
             HEAD
@@ -103,7 +103,7 @@ async def test_bounds_of_a_request() -> None:
 
 
 async def test_a_slow_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Connection, "head_seconds", 0.1)
+    monkeypatch.setattr(Connection, "head_seconds", 0.4)
     async with serving() as (_, base):
         assert b" 408 " in await raw(base, b"POST /v1/chat/completions HTTP/1.1\r\nHost")
         assert b" 408 " in await raw(base, b"")
@@ -111,7 +111,7 @@ async def test_a_slow_head_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) ->
             for _ in range(2):
                 async with session.post(base + "/v1/chat/completions", json={"model": "up", "messages": ASK}) as response:
                     assert response.status == 200
-                await asyncio.sleep(0.15)
+                await asyncio.sleep(0.5)
 
 
 async def test_a_half_closed_request_is_one_whose_client_left() -> None:
@@ -182,10 +182,10 @@ async def test_256_requests_at_once_at_an_upstream_given_by_name() -> None:
                     text = await response.text()
                     return len(text)
 
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(90):
                 assert all(await asyncio.gather(*(ask(at) for at in range(256))))
         assert server.accounts.requests == 512
-        assert gateway.under_way == 0
+        await until(lambda: gateway.under_way == 0)
 
 
 async def test_usage_is_what_the_server_says_it_was_under_faults_too() -> None:

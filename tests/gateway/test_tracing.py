@@ -37,7 +37,7 @@ def traced(it: Running, share: float = 1.0) -> InMemorySpanExporter:
 async def told(it: Running, exporter: InMemorySpanExporter) -> list[ReadableSpan]:
     """All spans, once every request has ended: that is a moment after its client has the answer."""
     assert it.operation.tracing is not None
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while it.operation.tracing._requests or it.operation.gateway.under_way:  # noqa: ASYNC110  # somebody else's task
             await asyncio.sleep(0.005)
     it.operation.tracing._provider.force_flush()

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -428,13 +429,16 @@ async def test_a_real_server_that_dies_is_replaced_and_comes_back() -> None:
     await second.open()
     port = first.port
 
+    patient = replace(QUICK, timeout_seconds=30.0)  # who is well may be slow
+
     def upstream(name: str, url: str) -> Upstream:
         def make() -> Backend:
             return OpenAIBackend(url, key=Secret(""))
 
-        return Upstream(name, make, health=QUICK, concurrency=8)
+        return Upstream(name, make, health=patient, concurrency=8)
 
-    pool = UpstreamPool("fake", [upstream("a", first.url), upstream("b", second.url)], health=QUICK)
+    both = [upstream("a", first.url), upstream("b", second.url)]
+    pool = UpstreamPool("fake", both, health=patient, rng=random.Random(1))
     await pool.open()
     try:
         for ordinal in range(8):
@@ -448,11 +452,11 @@ async def test_a_real_server_that_dies_is_replaced_and_comes_back() -> None:
                 assert answer.retry_after == 0.0
                 assert isinstance(await ask(pool, ordinal), Completion)
         for _ in range(4):  # at the first it is known that a call was answered lately
-            await health.check("fake", pool.upstreams[0], QUICK, lambda model, name, up, why: told.append((name, up)))
+            await health.check("fake", pool.upstreams[0], patient, lambda model, name, up, why: told.append((name, up)))
         assert not pool.upstreams[0].ready
         first = FakeServer(FakeSettings())
         await first.open(port)
-        await health.check("fake", pool.upstreams[0], QUICK, lambda model, name, up, why: told.append((name, up)))
+        await health.check("fake", pool.upstreams[0], patient, lambda model, name, up, why: told.append((name, up)))
         assert told == [("a", False), ("a", True)]
         assert pool.upstreams[0].ready
         for ordinal in range(50, 66):

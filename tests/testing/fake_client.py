@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
-import pytest
 
 from outthink.testing.fake_server import FakeServer, FakeSettings, HashWorld
 
@@ -47,8 +46,6 @@ async def serving(**settings: Any) -> AsyncIterator[Client]:
 
 
 async def until(condition: Any) -> None:
-    for _ in range(2000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    pytest.fail("it never came true")
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110  # what is waited for tells nobody
+            await asyncio.sleep(0.001)

@@ -170,7 +170,7 @@ async def test_bad_requests_are_refused_with_words() -> None:
 
 
 async def test_slots_queue_or_refuse() -> None:
-    async with serving(slots=3, latency=0.002) as client:
+    async with serving(slots=3, latency=0.02) as client:
         await asyncio.gather(*(client.ask(seed=at) for at in range(20)))
         assert client.server.accounts.max_generating == 3
         assert client.server.accounts.max_in_flight > 3
@@ -184,7 +184,7 @@ async def test_slots_queue_or_refuse() -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_leaves_frees_its_slot(stream: bool) -> None:
-    async with serving(slots=1, per_token=0.002) as client:
+    async with serving(slots=1, per_token=0.05) as client:
         accounts = client.server.accounts
         leaving = asyncio.ensure_future(client.ask(stream=stream, seed=1))
         await until(lambda: accounts.generating)
