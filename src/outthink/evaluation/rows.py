@@ -115,8 +115,8 @@ class Cell:
         return float(getattr(self.usage, equal)) / self.runs
 
     def means(self) -> dict[str, float]:
-        """Mean credit of each graded problem."""
-        return {problem: min(total / count, 1.0) for problem, (total, count) in self.credit.items() if count}
+        """Mean credit of each graded problem, by id: resamples then don't depend on which run ended first."""
+        return {problem: min(total / count, 1.0) for problem, (total, count) in sorted(self.credit.items()) if count}
 
     def fields(self) -> dict[str, Any]:
         """What comparing needs, as plain JSON: spending per run, and each problem's credit."""
@@ -160,7 +160,7 @@ def remarks(found: Sequence[Row]) -> list[str]:
     elif fewer := {row.strategy: row.problems - row.graded for row in found if row.graded < row.problems}:
         said.append(f"{max(fewer.values())} of {problems} problems have no gold answer and count in what was spent only")
     if all(row.unanswered == 1 for row in found):
-        said.append("no run found an answer in any sample: is it the right task?")
+        said.append("no run has an answer: is it the right task, and is the budget enough to come to the end of one?")
     if all(not row.completion_tokens for row in found):
         said.append("tokens were not counted, so samples stand for what was spent")
     elif any(row.unknown_tokens for row in found):
