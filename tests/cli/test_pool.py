@@ -58,10 +58,42 @@ def test_merge_takes_the_same_sample_once(outthink: Outthink) -> None:
         ("p", 0, "k0", "4"), ("p", 1, "k1", "4"), ("p", 2, "k1", "5"), ("q", 0, "k9", "4"),
     ]  # fmt: skip
     assert dict(pool.metadata) == {"provenance": "a test", "licence": "CC0-1.0; MIT", "alternatives": "5"}
-    other = written("d.parquet", {**row("p", 0), "problem": "another?"})
-    refused = outthink("pool", "merge", one, other, "--to", "e.parquet")
-    assert (refused.code, Path("e.parquet").exists()) == (2, False)
-    assert "two problems" in refused.err
+
+
+def test_a_sample_that_is_in_two_pools_gets_what_either_says_of_it(outthink: Outthink) -> None:
+    full = written(
+        "a.parquet", row("p", 0, key="k0", score=0.5), row("p", 1, "5", key="k1", prompt="x"), row("p", 2, "6", key="k2")
+    )
+    bare = written(
+        "b.parquet",
+        row("p", 0, key="k0", text=None, correct=None, seconds=2.0),
+        row("p", 1, "5", key="k1", prompt="y"),  # another prompt got the same reply
+        {"problem_id": "p", "problem": "p?", "gold": "4", "model": "m", "sample_index": 2, "key": "k2", "failed": "lost"},
+    )
+    for pools in ((full, bare), (bare, full)):
+        assert outthink("pool", "merge", *pools, "--to", "c.parquet", "--json").document["samples"] == 5
+        found = Pool.read("c.parquet").frame.row(0, named=True)
+        assert (found["text"], found["correct"], found["score"], found["seconds"]) == ("4", True, 0.5, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("other", "metadata", "says"),
+    [
+        ({"problem": "another?"}, {}, "two problems"),
+        ({"gold": "5"}, {}, "two golds: '4' and '5'"),
+        ({"correct": False}, {}, "sample 0 of problem 'p' by m is there twice, and correct is True and False"),
+        ({"answer": "four"}, {}, "answer is '4' and 'four'"),
+        ({"score": 0.25}, {}, "score is 0.5 and 0.25"),
+        ({"key": "k1"}, {"verifier": "judge"}, "scores of confidence and of judge don't compare"),
+    ],
+)
+def test_pools_that_disagree_are_not_merged(
+    outthink: Outthink, other: dict[str, Any], metadata: dict[str, str], says: str
+) -> None:
+    one = written("a.parquet", row("p", 0, key="k0", score=0.5), verifier="confidence")
+    two = written("b.parquet", {**row("p", 0, key="k0", score=0.5), **other}, **metadata)
+    refused = outthink("pool", "merge", one, two, "--to", "c.parquet")
+    assert (refused.code, says in refused.err, Path("c.parquet").exists()) == (2, True, False), refused.err
 
 
 def test_filter(outthink: Outthink) -> None:

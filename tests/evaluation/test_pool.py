@@ -76,6 +76,37 @@ def test_a_bad_value_is_named_and_nothing_is_left_behind(tmp_path: Path, bad: di
     assert list(tmp_path.iterdir()) == []
 
 
+def full(path: Path) -> None:
+    path.write_text("the beginning")
+    raise pl.exceptions.ComputeError("underlying IO error: No space left on device (os error 28)")
+
+
+def test_a_full_disk_leaves_what_was_there_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stated = {"provenance": "a test", "licence": "CC0-1.0"}
+    pool = written(tmp_path, row(), **stated)
+    pool.export(tmp_path / "pool.jsonl")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for writer in ("write_parquet", "write_ndjson"):
+        monkeypatch.setattr(pl.DataFrame, writer, lambda self, path, **how: full(path))
+    for write in (
+        lambda: pool.write(tmp_path / "pool.parquet"),
+        lambda: pool.export(tmp_path / "pool.jsonl"),
+        lambda: write_pool(tmp_path / "pool.parquet", [row()]),
+    ):
+        with pytest.raises(BadInput, match=r"can't be written: .*No space left"):
+            write()
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+    with pytest.raises(BadInput, match="lies in a folder that doesn't exist"):
+        pool.write(tmp_path / "nowhere" / "pool.parquet")
+
+
+def test_a_pool_of_nothing_and_metadata_that_are_no_numbers(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="holds no samples"):
+        written(tmp_path).one_model()
+    with pytest.raises(BadInput, match="alternatives is 'many', and it must be a whole number"):
+        written(tmp_path, row(), alternatives="many")
+
+
 def test_an_error_of_the_rows_themselves_is_raised_as_it_is(tmp_path: Path) -> None:
     def rows() -> Iterator[dict[str, Any]]:
         yield row()

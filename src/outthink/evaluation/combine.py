@@ -3,31 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import reduce
+from functools import partial, reduce
 
 import polars as pl
 
 from outthink.core.errors import BadInput
 from outthink.evaluation.description import STATED
-from outthink.evaluation.pool import ALTERNATIVES, Pool
+from outthink.evaluation.pool import ALTERNATIVES, VERIFIER, Pool
 
 _OF = ["problem_id", "model"]
+_SAID = ("answer", "correct", "score")
+"""What two pools may say of one sample."""
 
 
 def merged(pools: Sequence[Pool], name: str = "merged") -> Pool:
     """One pool of all samples. The first pool's keep their numbers; later ones follow them within each problem and model.
 
-    A sample that is there twice (the same key, temperature and text) is taken once. Provenances and licences are put together.
-    Raises BadInput where two pools ask something different under the same id, or state different golds.
+    A sample that is there twice (the same key, settings, prompt and text, as far as they were kept) is taken once, with what
+    either pool says of it. Provenances and licences are put together.
+
+    Raises BadInput where two pools ask something different under the same id, state different golds, say different things of
+    one sample, or have scores of different verifiers.
     """
-    frame = reduce(_joined, (pool.frame for pool in pools))
+    where = f"pool {name}"
     for column in ("problem", "gold"):
-        differing = (
-            frame.drop_nulls(column).group_by("problem_id").agg(pl.col(column).unique()).filter(pl.col(column).list.len() > 1)
-        )
+        stated = pl.concat([pool.frame.select("problem_id", column) for pool in pools]).drop_nulls().unique(maintain_order=True)
+        differing = stated.group_by("problem_id", maintain_order=True).agg(column).filter(pl.col(column).list.len() > 1)
         if differing.height:
-            problem, (one, other, *_) = differing.row(0)
-            raise BadInput(f"problem {problem!r} has two {column}s: {one[:60]!r} and {other[:60]!r}", where=f"pool {name}")
+            problem, texts = differing.row(0)
+            one, other, *_ = sorted(texts)
+            raise BadInput(f"problem {problem!r} has two {column}s: {one[:60]!r} and {other[:60]!r}", where=where)
+    scored = sorted({pool.metadata[VERIFIER] for pool in pools if VERIFIER in pool.metadata and pool.frame["score"].count()})
+    if len(scored) > 1:
+        raise BadInput(f"scores of {scored[0]} and of {scored[1]} don't compare; merge what one verifier scored", where=where)
+    frame = reduce(partial(_joined, where=where), (pool.frame for pool in pools))
     metadata = {}
     for key in dict.fromkeys(key for pool in pools for key in pool.metadata):
         values = list(dict.fromkeys(pool.metadata[key] for pool in pools if key in pool.metadata))
@@ -44,9 +53,22 @@ def renumbered(pool: Pool) -> Pool:
     return Pool(pool.frame.with_columns(number.alias("sample_index")).sort(*_OF, "sample_index"), pool.metadata, pool.name)
 
 
-def _joined(frame: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
-    same = ["problem_id", "model", "key", "text", "temperature"]
-    again = more.drop_nulls("key").join(frame.drop_nulls("key"), on=same, how="semi", nulls_equal=True)
+def _joined(frame: pl.DataFrame, more: pl.DataFrame, *, where: str) -> pl.DataFrame:
+    again = _met_again(frame, more)
+    for column in _SAID:
+        differing = again.filter(pl.col(column) != pl.col(f"{column}_before"))
+        if differing.height:
+            row = differing.row(0, named=True)
+            said = f"{row[f'{column}_before']!r:.60} and {row[column]!r:.60}"
+            name = f"sample {row['sample_index_before']} of problem {row['problem_id']!r} by {row['model']}"
+            raise BadInput(f"{name} is there twice, and {column} is {said}; merge pools that say the same of it", where=where)
+    new = [name for name in frame.columns if name not in (*_OF, "sample_index")]
+    told = again.select(
+        *_OF, pl.col("sample_index_before").alias("sample_index"), *(pl.col(name).alias(f"{name}_") for name in new)
+    )
+    frame = frame.join(told, on=[*_OF, "sample_index"], how="left", maintain_order="left").select(
+        pl.coalesce(name, f"{name}_") if name in new else name for name in frame.columns
+    )
     more = more.join(again, on=[*_OF, "sample_index"], how="anti", maintain_order="left").sort(
         "sample_index", maintain_order=True
     )
@@ -56,6 +78,16 @@ def _joined(frame: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
         pl.coalesce(number, "sample_index").cast(pl.Int32).alias("sample_index")
     )
     return pl.concat([frame, more.drop("_last")])
+
+
+def _met_again(frame: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `more` that are in `frame`, whose columns end in _before. Whether they agree on what is said of it isn't asked."""
+    both = more.drop_nulls("key").join(
+        frame.drop_nulls("key"), on=[*_OF, "key", "temperature"], nulls_equal=True, suffix="_before", maintain_order="left_right"
+    )
+    same = [(pl.col(name) == pl.col(f"{name}_before")).fill_null(value=True) for name in ("text", "prompt", "sampling")]
+    arrived = pl.col("failed").is_null() == pl.col("failed_before").is_null()
+    return both.filter(arrived, *same).unique([*_OF, "sample_index"], keep="first", maintain_order=True)
 
 
 def filtered(

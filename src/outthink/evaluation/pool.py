@@ -5,7 +5,6 @@ them `outthink.backends.pool`'s, and what makes a row valid `outthink.evaluation
 from __future__ import annotations
 
 import json
-import os
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,7 @@ from outthink.core.sample import Finish
 from outthink.core.shown import Shown, Shows
 from outthink.evaluation.description import described, facts, require_stated
 from outthink.evaluation.schema import SCHEMA, SUMMARY, shaped, unique, validate
-from outthink.evaluation.write import GROUP
+from outthink.evaluation.write import GROUP, replacing
 
 ALTERNATIVES = "alternatives"
 """Metadata: log-probabilities per token that the summaries were made of."""
@@ -75,6 +74,9 @@ class Pool(Shows):
         validate(frame, where)
         unique(frame, where)
         ours = {name: value for name, value in metadata.items() if not name.startswith(("ARROW:", "pandas"))}
+        for name in (ALTERNATIVES, WINDOW, VOCABULARY):
+            if not ((stated := ours.get(name, "0")).isdecimal() and len(stated) < 10):
+                raise BadInput(f"its metadata say that {name} is {stated[:60]!r}, and it must be a whole number", where=where)
         return cls(frame, ours, path.stem)
 
     def write(self, path: str | Path) -> None:
@@ -86,14 +88,8 @@ class Pool(Shows):
         require_stated(self.metadata, where)
         validate(self.frame, where)
         unique(self.frame, where)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
+        with replacing(path, where) as part:
             self.frame.write_parquet(part, row_group_size=GROUP, metadata=dict(self.metadata))
-            part.replace(path)
-        except OSError as error:
-            raise BadInput(f"can't be written: {error.strerror or error}", where=where) from None
-        finally:
-            part.unlink(missing_ok=True)
 
     def export(self, path: str | Path, columns: Sequence[str] | None = None) -> None:
         """Write it as JSON Lines or CSV (by the name's ending), one sample a line; what holds nothing is left out.
@@ -110,10 +106,8 @@ class Pool(Shows):
         lists = [name for name in frame.columns if frame.schema[name].is_nested()]
         if path.suffix == ".csv" and lists:
             raise BadInput(f"CSV holds no lists such as {lists[0]}; choose --columns, or write .jsonl", where=where)
-        try:
-            frame.write_ndjson(path) if path.suffix == ".jsonl" else frame.write_csv(path)
-        except OSError as error:
-            raise BadInput(f"can't be written: {error.strerror or error}", where=where) from None
+        with replacing(path, where) as part:
+            frame.write_ndjson(part) if path.suffix == ".jsonl" else frame.write_csv(part)
 
     @cached_property
     def models(self) -> tuple[str, ...]:
@@ -128,6 +122,8 @@ class Pool(Shows):
 
     def one_model(self) -> str:
         """The only model. Raises BadInput where there are several."""
+        if not self.models:
+            raise BadInput("holds no samples", where=f"pool {self.name}")
         if len(self.models) != 1:
             raise BadInput(f"holds {len(self.models)} models ({', '.join(self.models)}); choose one", where=f"pool {self.name}")
         return self.models[0]

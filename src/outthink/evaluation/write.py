@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +17,21 @@ from outthink.evaluation.schema import SCHEMA, UNIQUE, unique, validate
 
 GROUP = 8192
 """Rows of one row group: what is held in memory at once."""
+
+
+@contextmanager
+def replacing(path: Path, where: str) -> Iterator[Path]:
+    """A file to write to, which becomes `path` when all of it is there. Raises BadInput where it can't be written."""
+    _in_a_folder(path, where)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(path)
+    except (OSError, pl.exceptions.PolarsError) as error:  # Polars has errors of its own for a full disk
+        raise _unwritten(error, where) from None
+    finally:
+        with suppress(OSError):  # what can't be written to, has nothing to delete
+            part.unlink(missing_ok=True)
 
 
 def write_pool(path: str | Path, rows: Iterable[Mapping[str, Any]], metadata: Mapping[str, str] | None = None) -> int:
@@ -44,12 +60,11 @@ class PoolWriter:
         self._held: list[Mapping[str, Any]] = []
 
     def __enter__(self) -> Self:
-        if not self.path.parent.is_dir():
-            raise BadInput("lies in a folder that doesn't exist", where=self._where)
+        _in_a_folder(self.path, self._where)
         try:
             self._parts.mkdir()
         except OSError as error:
-            raise BadInput(f"can't be written: {error.strerror}", where=self._where) from None
+            raise _unwritten(error, self._where) from None
         return self
 
     def add(self, row: Mapping[str, Any]) -> None:
@@ -65,8 +80,8 @@ class PoolWriter:
             if error is None:
                 self._write_part()
                 self._join()
-        except OSError as failed:
-            raise BadInput(f"can't be written: {failed}", where=self._where) from None
+        except (OSError, pl.exceptions.PolarsError) as failed:
+            raise _unwritten(failed, self._where) from None
         finally:
             shutil.rmtree(self._parts, ignore_errors=True)
 
@@ -78,7 +93,10 @@ class PoolWriter:
             row, name, value = _culprit(group, self.written)
             raise BadInput(f"row {row}, column {name!r}: {value!r} is no {SCHEMA[name]}", where=self._where) from error
         validate(frame, self._where, self.written)
-        frame.write_parquet(self._parts / f"{self.written:012}.parquet")
+        try:
+            frame.write_parquet(self._parts / f"{self.written:012}.parquet")
+        except (OSError, pl.exceptions.PolarsError) as failed:
+            raise _unwritten(failed, self._where) from None
         self.written += len(group)
 
     def _join(self) -> None:
@@ -86,6 +104,15 @@ class PoolWriter:
         unique(pl.read_parquet(parts, columns=list(UNIQUE)), self._where)
         pl.scan_parquet(parts).sink_parquet(whole, row_group_size=GROUP, metadata=self.metadata, engine="streaming")
         whole.replace(self.path)
+
+
+def _in_a_folder(path: Path, where: str) -> None:
+    if not path.parent.is_dir():
+        raise BadInput("lies in a folder that doesn't exist", where=where)
+
+
+def _unwritten(error: Exception, where: str) -> BadInput:
+    return BadInput(f"can't be written: {getattr(error, 'strerror', None) or str(error).splitlines()[0]}", where=where)
 
 
 def _culprit(group: list[Mapping[str, Any]], first: int) -> tuple[int, str, Any]:
