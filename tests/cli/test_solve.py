@@ -80,7 +80,7 @@ def test_the_problem_may_come_from_standard_input(
         (["--budget", "0 tokens"], 2, "admits nothing"),
         (["--task", "countdown"], 2, "write `make 59 from 5 6 13 25`"),
         (["--task", "calc", "--strategy", "single"], 2, "write `calc 37*4-18`"),
-        (["--task", "choice", "--strategy", "mixture_of_agents"], 2, "a line each: `A) four`"),
+        (["--task", "choice", "--strategy", "self_refine"], 2, "a line each: `A) four`"),
         (["--model", "http://127.0.0.1:9"], 4, "127.0.0.1:9"),
         (["--model", "gpt"], 2, "'gpt' names no model"),
     ],

@@ -184,7 +184,7 @@ def test_two_sessions_know_nothing_of_each_other(tmp_path: Path) -> None:
 
 def test_a_wrong_combination_is_refused_before_anything_is_spent() -> None:
     model = backend()
-    for budget in ("$1", "0 samples"):
+    for budget in ("$1", "0 samples", "0 tokens", "0s"):
         with pytest.raises(Exception, match=r"prices|admits nothing"):
             run(None, budget, model=model)  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="concurrency: is 0"):

@@ -47,8 +47,18 @@ async def test_choice_grades_by_letter_or_option_and_shows_the_options():
     assert "B) Paris" in task.prompt(CAPITALS).messages[0].content
     with pytest.raises(BadInput, match="neither a letter from A to D nor one of its options"):
         await task.grade(Problem("?", options=CAPITALS.options, gold="Berlin"), ["A"])
-    with pytest.raises(BadInput, match="0 options"):
-        task.prompt(Problem("?"))
+    for text in ("?", "A. Smith asks: why?", "A) only one"):
+        with pytest.raises(BadInput, match=r"[01] options.*a line each"):
+            task.prompt(Problem(text))
+
+
+async def test_a_text_may_list_its_options_itself():
+    task = load("choice")
+    for listed in ("A) London\nB) Paris", " (A) London\n (B) Paris", "A. Rome\nB. Oslo\nC. Bonn\n\nNow:\nA: London\nB: Paris"):
+        problem = Problem(f"Capital of France?\n{listed}\nSay which.", gold="Paris")
+        assert task.prompt(problem).messages[0].content.count("Paris") == 1
+        assert await classes(task, ["It is Paris. The answer is B", r"\boxed{paris}", "C"], problem) == ["B", "B", None]
+        assert await task.grade(problem, ["B", "A"]) == [True, False]
 
 
 async def test_exact():

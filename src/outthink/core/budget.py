@@ -53,6 +53,11 @@ class Budget:
         """The bounded dimensions, by name."""
         return {name: value for name in DIMENSIONS if (value := getattr(self, name)) is not None}
 
+    @property
+    def empty(self) -> bool:
+        """Whether it admits nothing at all: one of its limits is 0."""
+        return 0 in self.limits().values()
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """A budget from "16 samples, 20k tokens, 30s, $0.10". Raises BadInput naming the part that isn't understood."""

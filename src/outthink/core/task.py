@@ -47,7 +47,8 @@ class Task(Protocol):
     """Settings that this task's prompts need, such as {"stop": ("\\n",), "max_tokens": 64}; a user's own win."""
 
     def prompt(self, problem: Problem) -> Prompt:
-        """The prompt that asks the problem."""
+        """The prompt that asks the problem. Raises BadInput for one that this task can't read, with the form that it wants: the
+        prompt is asked for before anything is spent, also where something else is sent (a client's own conversation)."""
         ...
 
     async def answers(self, problem: Problem, texts: Sequence[str], known: Sequence[str]) -> list[Answer]:

@@ -68,8 +68,8 @@ def read_choice(text: str, where: str = "strategy") -> Choice:
 
 def useful(budget: Budget) -> Budget:
     """The budget, if it admits anything. Raises BadInput: whoever asks for an answer and gives nothing for it is mistaken."""
-    if nothing := [name for name, limit in budget.limits().items() if limit == 0]:
-        raise BadInput(f"a limit of 0 {nothing[0].replace('_', ' ')} admits nothing; it must be above 0", where="budget")
+    if budget.empty:
+        raise BadInput(f"{budget} admits nothing at all; every limit must be above 0", where="budget")
     return budget
 
 

@@ -98,7 +98,9 @@ class Interpreter:
         self.history.begin(lambda: self.books.wall_seconds)
         stop, reason, selection, missed = Stop.FINISHED, "", None, False
         try:
-            body = self.strategy.start(Run(self), self.problem.without_gold(), self.spec.parameters)
+            problem = self.problem.without_gold()
+            self.prompt(problem)  # a task that can't read it says so before anything is spent
+            body = self.strategy.start(Run(self), problem, self.spec.parameters)
             selection = await self.drive(body)
             if not isinstance(selection, Selection):
                 raise InternalError(f"{self.who} returned {type(selection).__name__}, not a Selection")

@@ -118,7 +118,7 @@ class Bindings:
                 if endpoint.prices is None:
                     message = f"{budget} needs prices, and none are known for the {role} {endpoint.backend.name}"
                     raise BadInput(message, where="budget")
-        if budget.limits().get("samples") == 0 or budget.limits().get("calls") == 0:
+        if budget.empty:
             raise BadInput(f"{budget} admits nothing at all", where="budget")
 
     def _play(self, roles: Roles, who: str) -> None:

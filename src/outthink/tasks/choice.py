@@ -1,6 +1,7 @@
 """Multiple choice: options get letters in their order, the answer is a letter.
 
-A gold answer may be the letter or the text of the right option.
+The options are the problem's own, or those that its text lists, a line each: `A) four`. A gold answer may be the letter or the
+text of the right option.
 """
 
 from __future__ import annotations
@@ -18,6 +19,20 @@ from outthink.tasks.extraction import TAIL, after_phrase, last_boxed
 _LETTER = r"(?:\\text(?:bf)?\{)?[\s(*\[\"'`]*([A-Z])(?![\w'’])[\s)*\]\"'`.:,}]*"
 _ALONE = re.compile(rf"^{_LETTER}$", re.MULTILINE)
 _FIRST = re.compile(r"(?:option|choice)?\s*(?:\\text(?:bf)?\{)?[\s(*\[]*([A-Z])(?=[)\]*.:,}]|\s*$|\s+(?:because|since|as)\b)")
+_LISTED = re.compile(r"^[ \t]*\(?([A-Z])[).:][ \t]+(\S.*)$", re.MULTILINE)
+
+
+def options_of(problem: Problem) -> tuple[str, ...]:
+    """A problem's options: its own, or those that its text lists; of several lists the last."""
+    if problem.options:
+        return problem.options
+    found: list[str] = []
+    for letter, option in _LISTED.findall(problem.text):
+        if letter == "A":
+            found = []
+        if letter == ascii_uppercase[len(found) : len(found) + 1]:
+            found.append(option.strip())
+    return tuple(found)
 
 
 class ChoiceTask(SimpleTask):
@@ -28,10 +43,10 @@ class ChoiceTask(SimpleTask):
     def prompt(self, problem: Problem) -> Prompt:
         """The problem, its lettered options and the form of the answer."""
         letters = self._letters(problem)
-        lines = [f"{letter}) {option}" for letter, option in zip(letters, problem.options, strict=True)]
+        lines = [f"{letter}) {option}" for letter, option in zip(letters, problem.options, strict=False)]
+        asked = "\n".join([problem.text, "", *lines, ""]) if lines else f"{problem.text}\n"
         return Prompt.chat(
-            "\n".join([problem.text, "", *lines, ""])
-            + "\nThink step by step, then end with `The answer is (X)`, where X is the letter of the right option."
+            f"{asked}\nThink step by step, then end with `The answer is (X)`, where X is the letter of the right option."
         )
 
     def extract(self, problem: Problem, text: str) -> str | None:
@@ -59,18 +74,19 @@ class ChoiceTask(SimpleTask):
         return self.key(problem, answer) == gold
 
     def _letters(self, problem: Problem) -> str:
-        if not 2 <= len(problem.options) <= len(ascii_uppercase):
+        options = options_of(problem)
+        if not 2 <= len(options) <= len(ascii_uppercase):
             raise BadInput(
-                f"it has {len(problem.options)} options, and the task choice needs 2 to {len(ascii_uppercase)}; "
-                "give them as a list in the column `options`",
+                f"it has {len(options)} options, and the task choice needs 2 to {len(ascii_uppercase)}; give them as a list in the "
+                "column `options`, or in its text, a line each: `A) four`",
                 where=f"problem {problem.id}",
             )
-        return ascii_uppercase[: len(problem.options)]
+        return ascii_uppercase[: len(options)]
 
     def _letter_of(self, problem: Problem, stated: str) -> str | None:
         letters = self._letters(problem)
         plain = normalised(stated)
-        texts = [letter for letter, option in zip(letters, problem.options, strict=True) if normalised(option) == plain]
+        texts = [letter for letter, option in zip(letters, options_of(problem), strict=True) if normalised(option) == plain]
         if len(texts) == 1:
             return texts[0]
         found = _ALONE.fullmatch(stated.strip()) or _FIRST.match(stated.strip())
