@@ -73,11 +73,12 @@ async def test_a_problem_a_line_with_lists_of_samples_graded_by_a_task(tmp_path:
         ({"problem": "p", "model": "m", "completion_tokens": 1.5}, "must be a whole number"),
         ({"problem": "p", "model": "m", "seconds": "soon"}, "must be a number"),
         ({"problem": "p", "model": "m", "text": ["a", "b"], "score": [1]}, "score has 1 values for 2 samples"),
+        ({"problem": "p", "model": "m", "gold": "5"}, "a.jsonl:2: problem '.*' has the gold '5' here, and had '4' before"),
     ],
 )
 async def test_a_bad_row_is_named_by_its_place(tmp_path: Path, row: dict[str, Any], says: str) -> None:
     with pytest.raises(BadInput, match=says):
-        await pool_of(lines(tmp_path / "a.jsonl", {"problem": "p", "model": "m"}, row))
+        await pool_of(lines(tmp_path / "a.jsonl", {"problem": "p", "model": "m", "gold": "4"}, row))
     assert not (tmp_path / "pool.parquet").exists()
 
 
@@ -281,9 +282,29 @@ async def test_a_verifier_that_did_not_say_is_null(tmp_path: Path) -> None:
     assert pool.frame["step_scores"].to_list() == [[0.5, None, None]]
 
 
+async def test_an_empty_cell_says_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("problem_id,model,text,answer,score,correct\np,m,,,,false\np,m,x,4,0.5,true\n")
+    pool = await pool_of(source)
+    assert pool.frame.select("text", "answer", "answer_class", "score").rows() == [("", None, None, None), ("x", "4", "4", 0.5)]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "[]"])
+async def test_a_file_without_samples_makes_no_pool(tmp_path: Path, text: str) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_text(text)
+    with pytest.raises(BadInput, match=r"a\.jsonl: holds no sample"):
+        await pool_of(source)
+    assert not (tmp_path / "pool.parquet").exists()
+
+
 async def test_a_value_that_is_refused_is_shown_in_short(tmp_path: Path) -> None:
     row = {"problem_id": "p", "answer": "4", "correct": True, "model": "m", "token_logprobs": [float("nan")] * 1000}
     pl.DataFrame([row]).write_parquet(tmp_path / "a.parquet")
     with pytest.raises(BadInput, match="column 'token_logprobs'") as refused:
         await pool_of(tmp_path / "a.parquet")
+    assert len(str(refused.value)) < 300
+    (tmp_path / "a.jsonl").write_text('{"problem_id": "p", "model": "m", "completion_tokens": ' + "9" * 6000 + "}")
+    with pytest.raises(BadInput, match="completion_tokens: '999") as refused:
+        await pool_of(tmp_path / "a.jsonl")
     assert len(str(refused.value)) < 300

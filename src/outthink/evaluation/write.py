@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import polars as pl
 
-from outthink.core.errors import BadInput, InternalError
+from outthink.core.errors import BadInput, InternalError, shortly
 from outthink.evaluation.schema import SCHEMA, UNIQUE, unique, validate
 
 GROUP = 8192
@@ -91,7 +91,7 @@ class PoolWriter:
             frame = pl.DataFrame(group, schema=dict(SCHEMA), strict=True)
         except (TypeError, ValueError, OverflowError, pl.exceptions.PolarsError) as error:
             row, name, value = _culprit(group, self.written)
-            raise BadInput(f"row {row}, column {name!r}: {value!r} is no {SCHEMA[name]}", where=self._where) from error
+            raise BadInput(f"row {row}, column {name!r}: {shortly(value)} is no {SCHEMA[name]}", where=self._where) from error
         validate(frame, self._where, self.written)
         try:
             frame.write_parquet(self._parts / f"{self.written:012}.parquet")

@@ -89,12 +89,16 @@ async def import_pool(
     stated = {"provenance": foreign.provenance, **foreign.metadata, **metadata}
     require_stated(stated, f"pool {pool}")
     rows, classes = completed(foreign.rows, {problem.id: problem for problem in problems}, path), _Classes()
+    found = 0
     with PoolWriter(pool, stated) as writer:
         while batch := list(islice(rows, AT_ONCE)):
             if task is not None:
                 await _answered(task, batch, classes)
             for row in batch:
                 writer.add({name: value for name, value in row.items() if name != "options"})
+                found += 1
+        if not found:
+            raise BadInput("holds no sample", where=str(path))
     return Imported(writer.written, name)
 
 

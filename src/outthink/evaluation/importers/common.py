@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, shortly
 from outthink.core.problem import Problem
 from outthink.core.sample import Finish
 from outthink.evaluation.schema import SCHEMA
@@ -64,8 +64,10 @@ class Foreign:
 def completed(rows: Iterable[tuple[str, Row]], problems: Mapping[str, Problem], path: Path) -> Iterator[Row]:
     """Rows with names of problems, numbers of samples, texts and golds, in our types. Raises BadInput naming the place."""
     numbers: Counter[tuple[str, str]] = Counter()
+    golds: dict[str, str] = {}
     for place, found in rows:
-        row = {name: value for name, value in found.items() if value is not None}
+        # A cell with nothing in it says nothing; only a text may be empty.
+        row = {name: value for name, value in found.items() if value is not None and (value != "" or name == "text")}
         options = row.pop("options", None)
         try:
             row = {name: typed(name, value) for name, value in row.items()}
@@ -83,6 +85,9 @@ def completed(rows: Iterable[tuple[str, Row]], problems: Mapping[str, Problem], 
             first = next(iter(problems))
             message = f"problem {row['problem_id']!r} isn't among the --problems, whose first is {first!r}; ids must be the same"
             raise BadInput(f"{message} (--problem-ids numbers them)", where=place)
+        if (gold := row.get("gold")) is not None and gold != (before := golds.setdefault(row["problem_id"], gold)):
+            asked = f"problem {row['problem_id']!r}"
+            raise BadInput(f"{asked} has the gold {shortly(gold)} here, and had {shortly(before)} before", where=place)
         of = row["problem_id"], row["model"]
         row.setdefault("sample_index", numbers[of])
         numbers[of] = max(numbers[of], row["sample_index"]) + 1
@@ -105,7 +110,7 @@ def typed(name: str, value: Any) -> Any:
     if kind == pl.Float64:
         return _number(value, name)
     if not isinstance(value, list):
-        raise ValueError(f"{name}: {value!r} must be a list")
+        raise ValueError(f"{name}: {shortly(value)} must be a list")
     if name == "step_scores":  # NaN: the verifier didn't say
         return [None if isinstance(each, float) and math.isnan(each) else each for each in value]
     return value
@@ -117,7 +122,7 @@ def grade_of(value: Any, name: str = "correct") -> bool:
         return bool(value)
     if isinstance(value, str) and value.strip().lower() in _RIGHT:
         return _RIGHT[value.strip().lower()]
-    raise ValueError(f"{name}: {value!r} must be true or false")
+    raise ValueError(f"{name}: {shortly(value)} must be true or false")
 
 
 def finish_of(value: Any) -> str:
@@ -146,7 +151,7 @@ def settings(found: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, An
 def _whole(value: Any, name: str) -> int:
     number = _number(value, name)
     if number != math.floor(number):
-        raise ValueError(f"{name}: {value!r} must be a whole number")
+        raise ValueError(f"{name}: {shortly(value)} must be a whole number")
     return int(number)
 
 
@@ -154,7 +159,7 @@ def _number(value: Any, name: str) -> float:
     try:
         number = float(value)
     except (TypeError, ValueError):
-        raise ValueError(f"{name}: {value!r} must be a number") from None
+        raise ValueError(f"{name}: {shortly(value)} must be a number") from None
     if not math.isfinite(number):
-        raise ValueError(f"{name}: {value!r} must be a finite number")
+        raise ValueError(f"{name}: {shortly(value)} must be a finite number")
     return number
