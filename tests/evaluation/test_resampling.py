@@ -84,7 +84,7 @@ def test_values_are_the_exact_expectations_within_their_noise() -> None:
             exact[ORACLE].append(float(pass_at_k(each.n, int(each.right.sum()), n)))
         for name, values in exact.items():
             # 40 problems, about 1,000 orders each: a standard error of at most 0.5 / sqrt(40,000)
-            assert found.values[name][at] == pytest.approx(statistics.fmean(values), abs=4 * 0.0025 if n < 24 else 1e-9), (
+            assert found.values[name][at] == pytest.approx(statistics.fmean(values), abs=1e-9 if n in (1, 24) else 4 * 0.0025), (
                 name,
                 n,
             )

@@ -35,8 +35,8 @@ class Resampled:
 
     ns:       numbers of samples, ascending
     problems: how many problems a resample draws, with replacement
-    expected: by selector, (J, P) each problem's expected credit: exact for the best score and the oracle, and for votes over all
-              orders that were drawn, about as many per problem as there are resamples
+    expected: by selector, (J, P) each problem's expected credit: exact for the best score, the oracle and a single vote, and for
+              several votes over all orders that were drawn, about as many per problem as there are resamples
     means:    by selector, (J, R) mean credit of each resample
     """
 
@@ -128,6 +128,9 @@ def resample(
     expected[names.index(ORACLE)] = _coverage(problems, ordered)
     if scored:
         expected[names.index("best_of_n")] = _best(problems, ordered)
+    if ordered[0] == 1:  # each sample is the first as often as any other
+        firsts = (credit_of_prefixes(each, np.arange(each.n)[None], [1], names).mean(axis=2)[:, 0] for each in problems)
+        expected[:, 0] = np.stack([*firsts], axis=1)
     return Resampled(ordered, len(problems), dict(zip(names, expected, strict=True)), dict(zip(names, means, strict=True)))
 
 
