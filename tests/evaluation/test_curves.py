@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from outthink.core.errors import BadInput
@@ -57,6 +58,16 @@ def test_they_show_themselves(pool: Pool) -> None:
     assert "<table>" in found._repr_html_()
     with pytest.raises(BadInput, match="there is no 'best'"):
         found.at("best", 1)
+
+
+def test_what_a_reader_must_know_is_said(pool: Pool) -> None:
+    assert curves(pool, [1]).notes == ()
+    hot = pl.when(pl.col("sample_index") > 5).then(1.5).otherwise(0.5)
+    mixed = Pool(pool.frame.with_columns(hot.alias("temperature"), pl.col("score") - 5), pool.metadata, pool.name)
+    temperature, scaled = curves(mixed, [1], weights="score").notes
+    assert "differ in their temperature" in temperature
+    assert "score scaled to [0, 1]" in scaled
+    assert scaled in str(curves(mixed, [1], weights="score"))
 
 
 def test_the_interval_of_the_mean_covers_it_and_that_of_a_run_covers_runs() -> None:

@@ -70,7 +70,8 @@ def curves(output: Output, /, pool: str, **given: Any) -> None:
     score = "score" if found.frame["score"].count() else None
     ns = [_count(part) for part in given["ns"].split(",")] if given["ns"] else None
     measured = made(found, ns, weights=given["weights"] or score, scores=given["scores"] or score, seed=given["seed"])
-    output.show({"name": measured.name, "problems": measured.problems, "points": measured.to_polars().to_dicts()}, str(measured))
+    points, notes = measured.to_polars().to_dicts(), list(measured.notes)
+    output.show({"name": measured.name, "problems": measured.problems, "points": points, "notes": notes}, str(measured))
 
 
 @pool.command()

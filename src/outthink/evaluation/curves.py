@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,11 +78,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Curves(Shows):
-    """What selectors give at every number of samples; printed, a table."""
+    """What selectors give at every number of samples; printed, a table.
+
+    notes: what a reader of these figures must know of the samples
+    """
 
     name: str
     problems: int
     points: tuple[Point, ...]
+    notes: tuple[str, ...] = ()
 
     def at(self, selector: str, n: int) -> Point:
         """One of the points. Raises BadInput where there is none."""
@@ -120,7 +124,7 @@ class Curves(Shows):
             "accuracy: on average over runs, over problems like these; one run: what a single run on as many problems may show; "
             "against majority: at equal samples, paired by problem; all in percent"
         )
-        return Shown(f"{self.name}: {self.problems} problems", head, rows, remark)
+        return Shown(f"{self.name}: {self.problems} problems", head, rows, "; ".join([remark, *self.notes]))
 
     def __str__(self) -> str:
         return self.shown().text()
@@ -154,7 +158,15 @@ def curves(
         for name in found.means
         for n in found.ns
     ]  # fmt: skip
-    return Curves(f"{pool.name}/{pool.one_model()}", len(problems), tuple(points))
+    return Curves(f"{pool.name}/{pool.one_model()}", len(problems), tuple(points), tuple(_notes(pool, weights)))
+
+
+def _notes(pool: Pool, weights: str | None) -> Iterator[str]:
+    each = pool.frame.group_by("problem_id").agg(pl.col("prompt", "temperature").drop_nulls().n_unique())
+    if mixed := [name for name in ("prompt", "temperature") if (each[name] > 1).any()]:
+        yield f"samples of one problem differ in their {' and '.join(mixed)}, and are drawn as if they didn't"
+    if weights is not None and (pool.frame[weights].fill_null(0.0) < 0).any():
+        yield f"votes weigh {weights} scaled to [0, 1] over all samples of a problem, since some are negative"
 
 
 def _ends(interval: Interval) -> str:

@@ -81,10 +81,10 @@ def holds_texts(path: str | Path) -> bool:
 
 def described(name: str, found: Mapping[str, Any]) -> str:
     """The facts as a few lines of text."""
-    least, most = found["samples_each"]
+    each, problems = dict.fromkeys(map(str, found["samples_each"])), found["problems"]
     right, graded = found["right"], found["graded"]
     lines = [
-        f"pool {name}: {found['problems']} problems, {least} to {most} samples each, {found['samples']} in all",
+        f"pool {name}: {problems} problem{'s' * (problems != 1)}, {' to '.join(each)} samples each, {found['samples']} in all",
         f"models: {', '.join(found['models'])}",
         f"failed: {found['failed']}; without an answer: {found['without_answer']}",
         f"graded: {graded}" + (f", right: {right} ({right / graded:.3f})" if graded else ""),
