@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, QuorumNotMet
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.parts.traces import Trace, grow, rate
@@ -24,7 +24,10 @@ async def rate_ahead(run: Run, problem: Problem, traces: Sequence[Trace], lookah
     for _ in range(lookahead):
         if all(trace.ended is not None for trace in ahead):
             break
-        grown = await grow(run, problem, ahead, temperature=0.0)
+        try:
+            grown = await grow(run, problem, ahead, temperature=0.0)
+        except QuorumNotMet:
+            break
         ahead = [old if new is None else new for old, new in zip(ahead, grown, strict=True)]
     seen = await rate(run, problem, ahead)
     return [replace(one, scores=(*one.scores, other.score)) for one, other in zip(traces, seen, strict=True)]

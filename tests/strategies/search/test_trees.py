@@ -176,9 +176,13 @@ def test_a_budget_in_seconds_bounds_the_solver_too(monkeypatch: pytest.MonkeyPat
     assert given == sorted(given, reverse=True)
 
 
-def test_lookahead_sees_what_a_step_leads_to() -> None:
+@pytest.mark.parametrize("strategy", ["beam_search", "dvts"])
+def test_lookahead_sees_what_a_step_leads_to(strategy: str) -> None:
     """A step that looks better and leads nowhere: one step ahead sees it."""
     tree = world(Node(below={"trap": Node(0.5, 0.9, {"tin": Node(1.0, 0.1)}), "way": Node(0.5, 0.5, {"gold": Node(1.0, 0.9)})}))
-    blind = [run(tree, "dvts", seed, width=6, branching=6).answer for seed in range(10)]
-    ahead = [run(tree, "dvts", seed, width=6, branching=6, lookahead=1).answer for seed in range(10)]
-    assert (blind.count("tin"), ahead.count("gold")) == (10, 10)
+    blind = [run(tree, strategy, seed, width=6, branching=6) for seed in range(10)]
+    ahead = [run(tree, strategy, seed, width=6, branching=6, lookahead=1) for seed in range(10)]
+    assert {each.answer for each in blind} == {"tin"}
+    assert {each.answer for each in ahead} == {"gold"}
+    assert {len(each.samples) for each in blind} == {12}
+    assert {len(each.samples) for each in ahead} == {18}, "6 steps more for the first 6; whole answers need none"

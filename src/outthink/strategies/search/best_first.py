@@ -2,7 +2,7 @@
 
 Paper: "Scaling up Multi-Turn Off-Policy RL and Multi-Agent Tree Search for LLM Step-Provers" (BFS-Prover-V2), arXiv:2509.06493:
 its search for one attempt; the priority is the summed log-probability of the steps (each the mean of its tokens') over
-depth ** alpha.
+depth ** alpha. It targets no distribution: it looks for any proved answer, first where the model would.
 Differs: any verifier is the checker (the paper's is Lean): a score of at most `failed` closes a step, a whole answer of at least
 `proved` ends the search. Out of expansions before any answer has ended, the most probable one is simply finished. Planner and
 proof cache are not here. Answers are texts, so states don't meet again.

@@ -1,7 +1,8 @@
 """R2: tree search in which worked examples stand before the problem, and similar situations before every expansion.
 
 Paper: "Enhancing Test-Time Scaling of Large Language Models with Hierarchical Retrieval-Augmented MCTS" (R2-LLMs),
-arXiv:2507.05557. Without examples and hints it is `mcts`, call for call.
+arXiv:2507.05557. Without examples and hints it is `mcts`, call for call; it too maximises the verifier's score and
+targets no distribution.
 The paper's code is not public: numbers of examples and hints, and the wording, are ours. The role "retriever" gives both;
 `outthink.retrieval.bank.Bank` is one that searches by words and never gives out the problem that is asked.
 """
