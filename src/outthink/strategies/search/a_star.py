@@ -1,7 +1,7 @@
 """A*-decoding: expand the answer so far with the least cost; every drop of the verifier's score is paid for ever.
 
 Paper: "A*-Decoding: Token-Efficient Inference Scaling", arXiv:2505.13672. It targets no distribution: it returns the first whole
-answer of least f = g + h, h = 1 - score; with edge_cost="consistent" f never falls along a path, so that this is the least of all.
+answer of least f = g + h, h = 1 - score; with edge_cost="consistent" f never falls along a path, and this is the least of all.
 The paper doesn't pin down the edge cost, ties, or the root's score: all costs are here, deeper answers go first, and the root's
 score is `root`.
 """

@@ -1,7 +1,8 @@
 """Monte-Carlo tree search over steps: upper confidence chooses where to look, the verifier or a rollout says what it is worth.
 
 Paper: the search of "Enhancing Test-Time Scaling of Large Language Models with Hierarchical Retrieval-Augmented MCTS" (R2-LLMs),
-arXiv:2507.05557, without retrieval (`r2` has it): UCT, values of the verifier, means backed up. It maximises the verifier's score, or that of rollouts, and targets no distribution.
+arXiv:2507.05557, without retrieval (`r2` has it): UCT, values of the verifier, means backed up. It maximises the verifier's
+score, or that of rollouts, and targets no distribution.
 The paper's abstract fixes no constants: exploration sqrt(2), four steps per expansion and the vote at the end are ours.
 """
 
