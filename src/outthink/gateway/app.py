@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
+THERE = "/v1/chat/completions, /v1/completions, /v1/responses, /v1/models and /openapi.json"
+
 
 def make_app(gateway: Gateway) -> Starlette:
     """The application of one gateway. Raises MissingExtra."""
@@ -47,25 +49,27 @@ def make_app(gateway: Gateway) -> Starlette:
     async def unknown(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         words = {
-            404: f"there is nothing at {request.url.path[:200]}; the API begins at /v1",
-            405: f"{request.method} is not for this path",
+            404: f"there is nothing at {request.url.path[:200]}; there are {THERE}",
+            405: f"{request.method[:20]} is not for this path; it takes {(error.headers or {}).get('Allow', 'other methods')}",
         }
-        refusal = Refusal(error.status_code, words.get(error.status_code, error.detail), headers=error.headers)
+        code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "")
+        refusal = Refusal(error.status_code, words.get(error.status_code, error.detail), code=code, headers=error.headers)
         return JSONResponse(refusal.document(), refusal.status, refusal.headers())
 
-    def posted(path: str, endpoint: Any) -> list[Route]:
-        prefixes = ("/v1", "/v1/{strategy}", "/v1/{strategy}/{scorer}")
-        return [Route(f"{prefix}{path}", endpoint, methods=["POST"]) for prefix in prefixes]
+    def at(path: str, endpoint: Any, method: str) -> list[Route]:
+        """With a slash at the end too: a redirect, which knows the scheme of the last proxy only, might lose key and body."""
+        paths = [
+            f"{prefix}{path}{slash}" for slash in ("", "/") for prefix in ("/v1", "/v1/{strategy}", "/v1/{strategy}/{scorer}")
+        ]
+        return [Route(each, endpoint, methods=[method]) for each in paths]
 
     models = Models(gateway)
     routes = [
-        *posted("/chat/completions", Generating(gateway, read_chat)),
-        *posted("/completions", Generating(gateway, read_completion)),
-        *posted("/responses", Generating(gateway, read_response)),
-        Route("/v1/models", models, methods=["GET"]),
-        Route("/v1/models/{name:path}", models, methods=["GET"]),
-        Route("/v1/{strategy}/models", models, methods=["GET"]),
-        Route("/v1/{strategy}/{scorer}/models", models, methods=["GET"]),
+        *at("/chat/completions", Generating(gateway, read_chat), "POST"),
+        *at("/completions", Generating(gateway, read_completion), "POST"),
+        *at("/responses", Generating(gateway, read_response), "POST"),
+        *at("/models", models, "GET"),
+        *at("/models/{name:path}", models, "GET"),
         Route("/health", health, methods=["GET"]),
         Route("/ready", ready, methods=["GET"]),
         Route("/openapi.json", openapi, methods=["GET"]),

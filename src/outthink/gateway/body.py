@@ -62,7 +62,7 @@ async def read_body(
     grown: Callable[[int], None] = lambda size: None,
 ) -> bytes:
     """The whole body; `grown` hears how large it is so far. Raises Refusal (413, 408, 415, what `grown` raises), ClientLeft."""
-    if headers.get("content-encoding", "identity") != "identity":
+    if headers.get("content-encoding", "").strip().lower() not in ("", "identity"):
         raise Refusal(415, "send the body without Content-Encoding; compressed ones are not read")
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length[:20]) > most_bytes:

@@ -6,11 +6,14 @@ The server below bounds neither; bodies are `body`'s. Imported only where the se
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 HEAD_SECONDS = 20.0
 HEAD_BYTES = 65536
+Send = Callable[[Any], Coroutine[Any, Any, None]]
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
@@ -52,6 +55,8 @@ class Connection(HttpToolsProtocol):
         """The head is there."""
         self._head_came()
         super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            self.cycle.send = _without_chunks(self.cycle)  # type: ignore[assignment,method-assign]  # before its task begins
 
     def on_message_complete(self) -> None:
         """What comes next is another head, whenever it comes: the server's own rule of idle connections holds until then."""
@@ -73,3 +78,18 @@ class Connection(HttpToolsProtocol):
             if self.cycle is None or self.cycle.response_complete:
                 self.transport.write(reply)
             self.transport.close()
+
+
+def _without_chunks(cycle: RequestResponseCycle) -> Send:
+    """How a cycle sends to a client of HTTP/1.0, which knows no chunks: a stream lasts until the connection is closed."""
+    send = cycle.send
+
+    async def sent(message: Any) -> None:
+        if message["type"] == "http.response.start":
+            if not any(name.lower() == b"content-length" for name, _ in message.get("headers", ())):
+                cycle.chunked_encoding, cycle.keep_alive = False, False
+        elif cycle.chunked_encoding is False and not cycle.keep_alive:
+            cycle.expected_content_length = len(message.get("body", b""))  # of this piece, whatever comes after it
+        await send(message)
+
+    return sent

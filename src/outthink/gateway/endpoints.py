@@ -13,7 +13,7 @@ from typing import Any
 
 from outthink.core.errors import OutthinkError
 from outthink.gateway.body import ClientLeft, Receive, parsed, read_body
-from outthink.gateway.choosing import Place
+from outthink.gateway.choosing import Place, model_of
 from outthink.gateway.gateway import Gateway, new_id
 from outthink.gateway.model import Model
 from outthink.gateway.preparing import Arrival, Ready
@@ -92,10 +92,7 @@ class Models:
             name = scope.get("path_params", {}).get("name")
             found: object
             if name is not None:
-                model = self._gateway.model(str(name).partition("@")[0])
-                if caller.models and model.name not in caller.models:
-                    raise Refusal(404, f"no model is called {name!r} for this key", code="model_not_found", param="model")
-                found = described(str(name), model)
+                found = _one(self._gateway, caller, str(name))
             else:
                 shown = [(each, model) for each, model in self._gateway.models.items() if _may(caller, model)]
                 found = {"object": "list", "data": [described(each, model) for each, model in shown]}
@@ -105,14 +102,25 @@ class Models:
         await _document(send, 200, found, request_id)
 
 
-def described(name: str, model: Model) -> dict[str, Any]:
-    """A model as OpenAI lists it."""
+def _one(gateway: Gateway, caller: Caller, name: str) -> dict[str, Any]:
+    """The model of any name that requests may give. Raises Refusal (404)."""
+    try:
+        model, choice = model_of(gateway, caller, name)
+    except Refusal as refusal:
+        raise Refusal(404, str(refusal), code=refusal.code, param="model") from None
+    if choice is None or choice.strategy is None:
+        return described(name, model)
+    return described(name, model, choice.strategy.name if choice.n is None else f"{choice.strategy.name}:{choice.n}")
+
+
+def described(name: str, model: Model, strategy: str = "") -> dict[str, Any]:
+    """A model as OpenAI lists it. strategy: the one that its name chooses; "" is the model's own."""
     return {
         "id": name,
         "object": "model",
         "created": model.created,
         "owned_by": "outthink",
-        "outthink": {"strategy": model.strategy},
+        "outthink": {"strategy": strategy or model.strategy},
     }
 
 

@@ -22,7 +22,7 @@ from outthink.gateway.counting import Counting, Together
 from outthink.gateway.gateway import Gateway
 from outthink.gateway.live import Bell, Live
 from outthink.gateway.refusal import Refusal, bug, refusal_of
-from outthink.gateway.runs import Answered, Job, carry_out, each, ranked
+from outthink.gateway.runs import Answered, Job, carry_out, each, ranked, side_by_side
 from outthink.gateway.seams import Ended
 from outthink.runtime.listening import Listener
 from outthink.runtime.spec import Bindings
@@ -163,6 +163,8 @@ class Reply:
         if self.live is not None and self.live.pieces:
             await self._send(send, self._pieces())
         outcome = run.result()
+        if self.job.asked.strategy is each:
+            outcome = replace(outcome, answers=side_by_side(self.job, outcome.result))
         begun = frozenset(self.live.begun) if self.live is not None else frozenset()
         waiting: list[bytes] = []
         for event in self.writer.end(outcome, begun):

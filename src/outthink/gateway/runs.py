@@ -169,6 +169,12 @@ def answers_of(job: Job, result: Result, counting: Counting) -> list[Answered]:
     return found
 
 
+def side_by_side(job: Job, result: Result) -> list[Answered]:
+    """Of `each`, one answer for every index that a stream began with: one that was cut, or not even begun, ends by its length."""
+    drawn = {sample.key.path[0]: answered(sample) for sample in result.samples if sample.key.path and sample.key.path[0] >= 0}
+    return [drawn.get(index, Answered("", "length")) for index in range(job.asked.choices)]
+
+
 def _chosen(selection: Selection, job: Job) -> Answered:
     votes = selection.votes.get(selection.answer_class or "")
     if selection.sample is None:
