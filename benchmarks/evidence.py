@@ -24,7 +24,8 @@ from typing import Any
 
 from evidence_worlds import PROBLEMS, Source, live, own, recorded, simulated
 
-from outthink import evaluate
+from outthink import catalogue, evaluate
+from outthink.core.capability import Needs
 from outthink.evaluation.rows import Row
 
 WITHOUT_N = ("certaindex", "atts")
@@ -113,9 +114,12 @@ def row(trial: Trial, source: Source, replicates: int) -> Row:
     if trial.strategy == "atts":
         parameters["n"] = most
     budget = source.most if trial.strategy in WITHOUT_N else most
+    opened = dict(source.opened())
+    if Needs.SCORES not in catalogue.strategy(trial.strategy).needs:
+        del opened["verifier"]  # nobody would ask it
     found = evaluate(
         source.problems, strategies=["majority", trial.strategy], budgets=[f"{n} samples" for n in (1, budget) if n <= budget],
-        parameters={trial.strategy: parameters}, replicates=replicates, **source.settings, **source.opened(),
+        parameters={trial.strategy: parameters}, replicates=replicates, **source.settings, **opened,
     )  # fmt: skip
     return next(each for each in reversed(found.rows) if each.strategy == trial.strategy)
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from outthink import catalogue
 from outthink.core.backend import Backend
 from outthink.core.budget import Budget
-from outthink.core.errors import BadInput, OracleRefused, PoolMiss
+from outthink.core.errors import BadInput, OracleRefused, PoolMiss, UnknownName
 from outthink.core.given import by_name, whole
 from outthink.core.problem import Problem
 from outthink.core.selection import Result
@@ -65,7 +65,8 @@ async def solve_async(
         "budget": str(limit),
         "problems": [asked.id, asked.text],
     }
-    async with Session(model, task=task, verifier=verifier, journal=journal, header=header, **session) as opened:
+    made = Session(model, task=task, verifier=verifier, journal=journal, header=header, **session)
+    async with made.only_for([(found, chosen)]) as opened:
         return await opened.solve(asked, found, limit, **chosen)
 
 
@@ -111,17 +112,13 @@ async def evaluate_async(
     whole("replicates", replicates, 1)
     if not found or not limits:
         raise BadInput("give at least one strategy and one budget", where="evaluate")
-    for what, named in (("strategy", [each.name for each in found]), ("budget", [str(limit) for limit in limits])):
-        if twice := [name for name in dict.fromkeys(named) if named.count(name) > 1]:
-            raise BadInput(f"the {what} {twice[0]!r} is given twice", where="evaluate")
-    given = {
-        name.replace("-", "_"): dict(by_name(f"parameters of {name}", values))
-        for name, values in by_name("parameters", parameters).items()
-    }
+    _once("strategy", [each.name for each in found])
+    _once("budget", [str(limit) for limit in limits])
+    given = _by_strategy(parameters, found)
     plans = [(each, plan) for each in found for plan in run_budgets(limits, curve=each.curve)]
     header = {
         "kind": "evaluate",
-        "strategies": {each.name: each.bound(given.get(each.name, {})) for each in found},
+        "strategies": {each.name: each.bound(given[each.name]) for each in found},
         "budgets": [str(limit) for limit in limits],
         "problems": loaded.fingerprint,
         "replicates": replicates,
@@ -134,7 +131,7 @@ async def evaluate_async(
                 for replicate in range(replicates):
                     name = f"{each.name}@{most}/{problem.id}/{replicate}"
                     yield (
-                        RunSpec(name, each.name, problem, most, given.get(each.name, {}), opened.seed, ordinal),
+                        RunSpec(name, each.name, problem, most, given[each.name], opened.seed, ordinal),
                         shown,
                         replicate,
                     )
@@ -142,9 +139,9 @@ async def evaluate_async(
 
     total = len(loaded) * len(plans) * replicates
     plain_one = next((name for name in PLAIN if name in [each.name for each in found]), "")
-    async with Session(
-        model, task=task, verifier=verifier, journal=journal, header=header, notes=notes, oracle=True, **session
-    ) as opened:
+    made = Session(model, task=task, verifier=verifier, journal=journal, header=header, notes=notes, oracle=True, **session)
+    async with made.only_for([(each, given[each.name]) for each in found]) as opened:
+        _check_all(opened, [(each, most, given[each.name]) for each, (most, _) in plans])
         evaluation = Evaluation(model=opened.model, task=opened.task.name, source=loaded.source)
         waiting: dict[str, tuple[tuple[Budget, ...], int]] = {}
 
@@ -234,6 +231,27 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
 def _listed(given: Any) -> Sequence[Any]:
     """Several, or a single one that stands without brackets: a text is no sequence of letters."""
     return [given] if isinstance(given, (str, int, Budget, Strategy)) else list(given)
+
+
+def _once(what: str, named: Sequence[str]) -> None:
+    if twice := [name for name in dict.fromkeys(named) if named.count(name) > 1]:
+        raise BadInput(f"the {what} {twice[0]!r} is given twice", where="evaluate")
+
+
+def _by_strategy(parameters: object, strategies: Sequence[Strategy]) -> dict[str, dict[str, Any]]:
+    """The parameters of each of these strategies. Raises UnknownName for those of another one."""
+    given: dict[str, dict[str, Any]] = {each.name: {} for each in strategies}
+    for name, values in by_name("parameters", parameters).items():
+        if (plain := name.replace("-", "_")) not in given:
+            raise UnknownName("strategy of this evaluation", name, given)
+        given[plain] = dict(by_name(f"parameters of {name}", values))
+    return given
+
+
+def _check_all(session: Session, runs: Iterable[tuple[Strategy, Budget, Mapping[str, Any]]]) -> None:
+    """Raise what the check of each run would, before the first of them spends anything."""
+    for strategy, budget, parameters in runs:
+        session.bindings.check(strategy, budget, parameters)
 
 
 def _told(missed: Sequence[str], total: int) -> list[str]:

@@ -98,7 +98,7 @@ async def record_async(
     header = {"kind": "record", "problems": asked.fingerprint, "samples": samples, "every": every,
               "logprobs": None if need is None else need.fields(), "held": _digest(held)}  # fmt: skip
     opened = Session(model, task=task, journal=file, header=header, notes=notes, logprobs=need, **session)
-    async with opened:
+    async with opened.only_for([(samples_of, {})]):
         have = {problem: count for (problem, of), count in held.items() if of == opened.model}
         total = sum(have.get(problem.id, 0) < samples for problem in asked)
 

@@ -17,6 +17,7 @@ from typing import Any, Self
 from outthink import catalogue, tasks
 from outthink.core.backend import Backend
 from outthink.core.budget import Budget, Prices
+from outthink.core.errors import BadInput
 from outthink.core.given import by_name, instance, whole
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
@@ -33,9 +34,13 @@ from outthink.runtime.interpreter import Interpreter
 from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
 from outthink.runtime.many import many
+from outthink.runtime.roles import OWN_ROLES
 from outthink.runtime.spec import Bindings, RunSpec
+from outthink.runtime.used import Asked, require_meant, require_use
 
 DEFAULT_TASK = "math"
+_NO_ROLES = {"generator": "model= (--model)", "verifier": "verifier= (--verifier)", **dict.fromkeys(OWN_ROLES, "the task's")}
+"""What is bound by arguments of their own."""
 
 
 class Session:
@@ -87,6 +92,9 @@ class Session:
             whole("concurrency", concurrency, 1)
         whole("seed", seed)
         roles, sampling = by_name("roles", roles), by_name("sampling", sampling)
+        for role in roles:
+            if role in _NO_ROLES:
+                raise BadInput(f"is no role to give away; that is {_NO_ROLES[role]}", where=f"roles: {role}")
         for name, value, kind in (("retry", retry, Retry), ("prices", prices, Prices), ("steps", steps, Steps)):
             instance(name, value, kind, f"made by {kind.__name__}(...)")
         instance("logprobs", logprobs, LogprobNeed, "made by LogprobNeed(...)")
@@ -115,13 +123,14 @@ class Session:
                 self._endpoints[role] = shared[named]
             else:
                 self._others[role] = bound
-        verifiers = {} if verifier is None else {"verifier": catalogue.verifier(verifier)}
+        self._given = tuple(roles)
+        self._verifier = None if verifier is None else catalogue.verifier(verifier)
         self._endpoints.setdefault("judge", generator)
         settings = Sampling().but(**self.task.sampling)
         self.bindings = Bindings(
             task=self.task,
             endpoints=self._endpoints,
-            verifiers=verifiers,
+            verifiers={} if self._verifier is None else {"verifier": self._verifier},
             others=self._others,
             sampling={"generator": settings.but(**sampling)},
             steps=steps,
@@ -133,6 +142,14 @@ class Session:
     def model(self) -> str:
         """The generator's name; complete after entering."""
         return self._endpoints["generator"].backend.name
+
+    def only_for(self, asked: Asked) -> Self:
+        """The same session, which nothing but these strategies will use.
+
+        Raises UnknownName for a role, and BadInput for a verifier, that none of them uses.
+        """
+        require_use(self._given, self._verifier, asked)
+        return self
 
     async def __aenter__(self) -> Self:
         try:
@@ -169,6 +186,7 @@ class Session:
               its id with a number, in the order of asking
         """
         found = self._strategy(strategy)
+        require_meant(self._given, self._verifier, found, parameters)
         asked = Problem.of(problem)
         self._asked[asked.id] += 1
         again = self._asked[asked.id]

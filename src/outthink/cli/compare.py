@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from outthink.cli.options import as_json, budgets, parameters
+from outthink.cli.options import as_json, asked, budgets, parameters
 from outthink.cli.terminal import Output, Progress
 from outthink.core.errors import BadInput, UnknownName
 
@@ -94,10 +94,12 @@ def replayed(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     from outthink.cli.evaluate import task_of
     from outthink.evaluation.pool import Pool
     from outthink.evaluation.recorded import RecordedScores, RecordedTask
+    from outthink.runtime.used import scored
 
     pool = Pool.read(given["source"])
     pool = pool.of(given["model"]) if given["model"] is not None else pool
     names = list(dict.fromkeys([given["first"], given["second"]]))
+    recorded = RecordedScores() if scored(asked(given["param"], names)) else None
     with Progress("replaying", unit="runs") as progress:
         evaluation = api.evaluate(
             pool.problems,
@@ -107,7 +109,7 @@ def replayed(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
             replicates=given["replicates"],
             model=pool.backend(seed=given["seed"], sleep=True),
             task=RecordedTask(pool, task_of(pool, given["task"])),
-            verifier=given["verifier"] or RecordedScores(),
+            verifier=given["verifier"] or recorded,
             seed=given["seed"],
             progress=lambda done, total, _: progress.update(done, total),
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from outthink.cli.failures import Exit
-from outthink.cli.options import as_json, budgets, model_options, pairs, parameters, session_settings
+from outthink.cli.options import as_json, asked, budgets, fitting, model_options, pairs, parameters, session_settings
 from outthink.cli.recording import recording
 from outthink.cli.solve import code_of
 from outthink.cli.terminal import Output, Progress, note
@@ -52,7 +52,7 @@ def evaluate(output: Output, /, **given: Any) -> int:
 
     PROBLEMS is a .jsonl, .csv, .parquet or .txt file, - for standard input, or hf:owner/name.
     """
-    return carry_out(output, given)
+    return carry_out(output, fitting(given, asked(given["param"], names_in(given["strategies"]))))
 
 
 def carry_out(output: Output, given: Mapping[str, Any]) -> int:
@@ -63,7 +63,7 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
     from outthink.evaluation.rows import PLAIN
 
     source = source_of(given)
-    names = [name.strip() for name in given["strategies"].split(",")]
+    names = names_in(given["strategies"])
     replayed = given["pool"] is not None
     if replayed and PLAIN[0] not in names and not source["task"].of_steps:
         names.append(PLAIN[0])  # it costs nothing, and says what the same tokens give without any strategy
@@ -100,6 +100,11 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
     return code
 
 
+def names_in(text: str) -> list[str]:
+    """Names with commas between them."""
+    return [name.strip() for name in text.split(",")]
+
+
 def _code_of(codes: Counter[Exit]) -> Exit:
     """The exit code of many runs: what all of them say, or that some have no answer."""
     return next(iter(codes)) if len(codes) == 1 else Exit.UNANSWERED
@@ -118,6 +123,7 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
         return {"problems": problems, "model": given["model"] or "embedded", **settings}
     from outthink.evaluation.pool import Pool
     from outthink.evaluation.recorded import RecordedScores, RecordedTask
+    from outthink.runtime.used import scored
     from outthink.session import DEFAULT_TASK
 
     if given["problems"] is not None:
@@ -129,7 +135,8 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
         pool = pool.of(given["model"])
     task = task_of(pool, None if given["task"] == DEFAULT_TASK else given["task"])
     settings["task"] = RecordedTask(pool, task, own_settings=not settings["sampling"])
-    settings["verifier"] = given["verifier"] or RecordedScores()
+    if settings["verifier"] is None and scored(asked(given["param"], names_in(given["strategies"]))):
+        settings["verifier"] = RecordedScores()
     backend = pool.backend(seed=given["seed"], sleep=True, prices=settings.pop("prices", None))
     return {"problems": pool.problems[: given["limit"]], "model": backend, **settings}
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from click.core import ParameterSource
 
-from outthink.cli.terminal import Output
+from outthink.cli.terminal import Output, note
 from outthink.core.errors import BadInput, UnknownName
+
+if TYPE_CHECKING:
+    from outthink.core.verifier import Verifier
+    from outthink.runtime.used import Asked
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -61,17 +66,35 @@ def model_options(command: Command) -> Command:
     return command
 
 
+def fitting(given: Mapping[str, Any], runs: Asked) -> dict[str, Any]:
+    """The options without what the settings file says and these strategies don't use: one file serves many commands.
+
+    What is typed beside them and isn't used is refused, later.
+    """
+    from outthink.runtime.used import roles_of, scored
+
+    source, kept = click.get_current_context().get_parameter_source, dict(given)
+    if given["verifier"] and source("verifier") is ParameterSource.DEFAULT_MAP and not scored(runs):
+        note(f"verifier {given['verifier']} of the settings file is left out: nothing here has samples scored")
+        kept["verifier"] = None
+        if source("verifier_setting") is ParameterSource.DEFAULT_MAP:
+            kept["verifier_setting"] = ()
+    if given["role"] and source("role") is ParameterSource.DEFAULT_MAP:
+        used = roles_of(runs, _verifier(kept))
+        roles = {text.partition("=")[0].strip(): text for text in given["role"]}
+        if unused := [role for role in roles if role not in used]:
+            note(f"role {' and '.join(unused)} of the settings file is left out: nothing here uses it")
+        kept["role"] = tuple(text for role, text in roles.items() if role in used)
+    return kept
+
+
 def session_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `outthink.session.Session` that `model_options` gathered. Raises BadInput, UnknownName."""
-    from outthink import catalogue
     from outthink.models import prices_of
     from outthink.runtime.batch import Retry
 
-    made: dict[str, Any] = {name: given[name] for name in ("task", "verifier", "concurrency", "engine", "probed", "seed")}
-    if given["verifier_setting"]:
-        if made["verifier"] is None:
-            raise BadInput("there is no verifier to set; give --verifier", where="--verifier-setting")
-        made["verifier"] = catalogue.verifier(made["verifier"], **pairs(given["verifier_setting"], "--verifier-setting"))
+    made: dict[str, Any] = {name: given[name] for name in ("task", "concurrency", "engine", "probed", "seed")}
+    made["verifier"] = _verifier(given)
     made["sampling"] = sampling(given["sampling"])
     if given["role"]:
         made["roles"] = {role: str(model) for role, model in pairs(given["role"], "--role").items()}
@@ -82,6 +105,18 @@ def session_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     if given["price"]:
         made["prices"] = prices_of(pairs(given["price"], "--price"))
     return made
+
+
+def _verifier(given: Mapping[str, Any]) -> Verifier | None:
+    """The verifier with its settings. Raises BadInput, UnknownName."""
+    from outthink import catalogue
+
+    settings = pairs(given["verifier_setting"], "--verifier-setting")
+    if given["verifier"] is None:
+        if settings:
+            raise BadInput("there is no verifier to set; give --verifier", where="--verifier-setting")
+        return None
+    return catalogue.verifier(given["verifier"], **settings)
 
 
 def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
@@ -101,17 +136,13 @@ def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
 
 
 def sampling(texts: Sequence[str]) -> dict[str, Any]:
-    """Sampling settings; a single stop string may stand without brackets."""
-    from dataclasses import fields
-
+    """Sampling settings; a single stop string may stand without brackets. Raises UnknownName, BadInput."""
     from outthink.core.sampling import Sampling
 
-    found, known = pairs(texts, "--sampling"), {field.name for field in fields(Sampling)}
-    for name in found:
-        if name not in known:
-            raise UnknownName("sampling setting", name, known)
-    if "stop" in found:
-        found["stop"] = tuple(found["stop"]) if isinstance(found["stop"], list) else (str(found["stop"]),)
+    found = pairs(texts, "--sampling")
+    if isinstance(stop := found.get("stop"), str | list):
+        found["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
+    Sampling().but(**found)
     return found
 
 
@@ -125,6 +156,14 @@ def budgets(text: str) -> list[str]:
         else:
             made.append(part.strip())
     return made
+
+
+def asked(texts: Sequence[str], strategies: Sequence[str]) -> Asked:
+    """Strategies with their parameters; see `parameters`."""
+    from outthink import catalogue
+
+    chosen = parameters(texts, strategies)
+    return [(strategy, chosen[strategy.name]) for strategy in map(catalogue.strategy, strategies)]
 
 
 def parameters(texts: Sequence[str], strategies: Sequence[str]) -> dict[str, dict[str, Any]]:

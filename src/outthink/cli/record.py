@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from outthink.cli.failures import Exit
-from outthink.cli.options import as_json, model_options, pairs, session_settings
+from outthink.cli.options import as_json, fitting, model_options, pairs, session_settings
 from outthink.cli.recording import holds_samples
 from outthink.cli.terminal import Output, Progress, note
 
@@ -40,7 +40,9 @@ def record(output: Output, /, **given: Any) -> int:
     PROBLEMS is a .jsonl, .csv, .parquet or .txt file, - for standard input, or hf:owner/name. Stopped, it goes on where it was
     when it is started again. What the pool holds already is not asked for again.
     """
-    return carry_out(output, given)
+    from outthink.record import samples_of
+
+    return carry_out(output, fitting(given, [(samples_of, {})]))
 
 
 def carry_out(output: Output, given: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from outthink.cli.failures import Exit
-from outthink.cli.options import as_json, model_options, parameters, session_settings
+from outthink.cli.options import as_json, asked, fitting, model_options, parameters, session_settings
 from outthink.cli.recording import recording
 from outthink.cli.terminal import Output, Progress, note
 
@@ -36,7 +36,7 @@ def solve(output: Output, /, **given: Any) -> int:
     """
     if given["problem"] == "-":
         given["problem"] = sys.stdin.read().strip()
-    return carry_out(output, given)
+    return carry_out(output, fitting(given, asked(given["param"], [given["strategy"]])))
 
 
 def carry_out(output: Output, given: Mapping[str, Any]) -> int:

@@ -10,6 +10,7 @@ import click
 
 from outthink.cli.options import as_json
 from outthink.cli.terminal import Output
+from outthink.core.capability import Needs
 from outthink.core.errors import BadInput
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def needs_of(strategy: Strategy) -> list[str]:
     """What it needs beyond sampling text, in words; as it is without parameters."""
     asked = strategy.asks({})
     own = asked.get("generator", ()) if isinstance(asked, Mapping) else ()
-    needs = {need.value.replace("_", " ") for need in (*strategy.needs, *own)}
+    needs = {need.value.replace("_", " ") for need in (*strategy.needs, *own) if isinstance(need, Needs)}
     return sorted([*needs, *(role for role in asked if role != "generator")])
 
 
