@@ -157,16 +157,16 @@ class Reply:
             if gone.done():
                 raise _Left
             if self.live is not None and self.live.pieces:
-                await self._send(send, self._pieces())
+                await self._send(send, self._beginning() + self._pieces())
             elif not await self.bell.rung(self.gateway.heartbeat) and self.progress != "none":
                 shown = await self._alive(send, shown)
         if self.live is not None and self.live.pieces:
-            await self._send(send, self._pieces())
+            await self._send(send, self._beginning() + self._pieces())
         outcome = run.result()
         if self.job.asked.strategy is each:
             outcome = replace(outcome, answers=side_by_side(self.job, outcome.result))
         begun = frozenset(self.live.begun) if self.live is not None else frozenset()
-        waiting: list[bytes] = []
+        waiting = [self._beginning()]
         for event in self.writer.end(outcome, begun):
             waiting.append(event)
             if len(waiting) == 16:
@@ -174,6 +174,10 @@ class Reply:
                 waiting.clear()
         await self._send(send, b"".join(waiting), more=False)
         return outcome
+
+    def _beginning(self) -> bytes:
+        """What the stream begins with, once, and before anything else is written: writers count their events."""
+        return self.writer.begin() if not self.started else b""
 
     def _pieces(self) -> bytes:
         assert self.live is not None
@@ -186,16 +190,15 @@ class Reply:
         """A sign of life: a comment, which clients skip, or reasoning where the client wants to see it."""
         said = f"{self.counting.progress()}, {self._seconds():.0f} s"
         if self.progress == "reasoning" and self.live is None:
-            await self._send(send, self.writer.thought(f"{said}\n"))
+            await self._send(send, self._beginning() + self.writer.thought(f"{said}\n"))
         else:
-            await self._send(send, f": {said}\n\n".encode())
+            await self._send(send, self._beginning() + f": {said}\n\n".encode())
         return said
 
     async def _send(self, send: Send, body: bytes, *, more: bool = True) -> None:
         if not self.started:
             self.started = True
             await send({"type": "http.response.start", "status": 200, "headers": [*_EVENTS, *self.headers]})
-            body = self.writer.begin() + body
         if self.first is None and not more:
             self.first = self._seconds()
         await send({"type": "http.response.body", "body": body, "more_body": more})

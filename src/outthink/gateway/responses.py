@@ -163,11 +163,11 @@ class ResponseWriter:
     def _opened(self, item: _Item) -> bytes:
         if item.kind == "reasoning":
             empty = items.reasoning(item.id, "", "in_progress")
-            part = self._of("response.reasoning_summary_part.added", item, summary_index=0, part=items.summary_part(""))
-        else:
-            empty = items.message(item.id, "", "in_progress") | {"content": []}
-            part = self._of_part("response.content_part.added", item)
-        return self._event("response.output_item.added", output_index=item.at, item=empty) + part
+            found = self._event("response.output_item.added", output_index=item.at, item=empty)
+            return found + self._of("response.reasoning_summary_part.added", item, summary_index=0, part=items.summary_part(""))
+        empty = items.message(item.id, "", "in_progress") | {"content": []}
+        found = self._event("response.output_item.added", output_index=item.at, item=empty)
+        return found + self._of_part("response.content_part.added", item)
 
     def _of(self, kind: str, item: _Item, **fields: Any) -> bytes:
         return self._event(kind, item_id=item.id, output_index=item.at, **fields)

@@ -149,7 +149,7 @@ def answers_of(job: Job, result: Result, counting: Counting) -> list[Answered]:
 
     Of n answers the first is the chosen one, then one of each further class in the order of the votes, then further samples of
     the classes in that order. A sample whose text states no answer that the task knows (a question back, a greeting) is given
-    back only where no sample states one, and never where a form (JSON, a tool call) was asked for.
+    back only where no sample states one, and never where a form (JSON, a tool call) was asked for; that of `single` always is.
     """
     selection, wanted = result.selection, job.asked.choices
     candidates = [sample for sample in result.samples if not any(step < 0 for step in sample.key.path)]
@@ -157,13 +157,14 @@ def answers_of(job: Job, result: Result, counting: Counting) -> list[Answered]:
         found = [answered(sample) for sample in candidates[:wanted]]
     elif selection is not None and selection.answer is not None:
         found = [_chosen(selection, job)]
+    elif job.asked.strategy.name == "single":  # passed on as it is, even where all that it may take went into reasoning
+        found = [answered(sample) for sample in candidates if not sample.partial][:1]
     elif result.stop in (Stop.FINISHED, Stop.BUDGET) and not job.conversation.structured:
         steps = Needs.STEPS in job.asked.strategy.needs  # whose samples are pieces of an answer, but for the last
         whole = [s for s in candidates if s.text and not s.partial and (not steps or s.finish is Finish.EOS)]
         found = [answered(sample) for sample in whole][:1]
     else:
-        single = job.asked.strategy.name == "single"
-        found = [answered(sample) for sample in candidates[:1]] if single else []
+        found = []
     if not found:
         raise spent(_why_none(job, result, counting), counting)
     return found
