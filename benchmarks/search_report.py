@@ -25,6 +25,21 @@ TITLES = {
     "noised": "perfect verifier, every fifth score flipped",
 }
 
+SIZES = (4, 16, 64)
+ORDERINGS = (
+    ("beam_search", "best_of_n", "arXiv:2408.03314", "+ -", "ahead for few samples, behind for many"),
+    ("dvts", "beam_search", "search-and-learn", "- +", "behind for few samples, ahead for many"),
+    ("rebase", "weighted_majority", "arXiv:2408.00724", "+++", "ahead"),
+    ("ets", "rebase", "arXiv:2502.13575", "===", "as good, with a smaller tree"),
+    ("particle_filter", "best_of_n", "arXiv:2502.01618", "+++", "ahead"),
+    ("particle_filter", "dvts", "arXiv:2502.01618", "+++", "ahead"),
+    ("particle_gibbs", "particle_filter", "arXiv:2502.01618", "===", "as good"),
+    ("parallel_tempering", "particle_filter", "arXiv:2502.01618", "+++", "ahead"),
+    ("a_star", "particle_filter", "arXiv:2505.13672", "+++", "ahead for the same tokens"),
+    ("saffron", "best_of_n", "arXiv:2506.06444", "+++", "ahead"),
+)
+"""What papers say of a strategy beside another: ahead (+), behind (-), as good (=) or nothing at each of `SIZES`; in words."""
+
 Found = dict[str, Any]
 
 
@@ -38,7 +53,7 @@ def write(folder: Path) -> None:
     figures = ROOT / "benchmarks" / "figures"
     figures.mkdir(exist_ok=True)
     (figures / "search.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
-    (ROOT / "docs" / "search.md").write_text(page(rows), encoding="utf-8")
+    (ROOT / "docs" / "search.md").write_text(page(rows, beside_papers(found)), encoding="utf-8")
     picture(rows, ROOT / "docs" / "images" / "search.png")
 
 
@@ -51,13 +66,19 @@ def ladder(found: list[Found], verifier: str, strategy: str) -> list[Rung]:
     ]
 
 
-def row_of(each: Found, found: list[Found]) -> Found:
-    """One point with its interval, and its paired difference to the baseline under the same verifier at the same tokens."""
-    level: Interval = accuracy(each["right"])
+def gap_of(each: Found, found: list[Found], other: str) -> tuple[Interval, bool]:
+    """Its paired difference to another strategy under the same verifier at the same tokens; whether that was measured there."""
     tokens = sum(each["tokens"]) / len(each["tokens"])
     names = [str(at) for at in range(len(each["right"]))]
-    base, inside = mixed(ladder(found, each["verifier"], BASELINE), tokens, names)
-    gap = difference([float(right) for right in each["right"]], base)
+    base, inside = mixed(ladder(found, each["verifier"], other), tokens, names)
+    return difference([float(right) for right in each["right"]], base), inside
+
+
+def row_of(each: Found, found: list[Found]) -> Found:
+    """One point with its interval, and its difference to the baseline."""
+    level: Interval = accuracy(each["right"])
+    tokens = sum(each["tokens"]) / len(each["tokens"])
+    gap, inside = gap_of(each, found, BASELINE)
     return {
         "verifier": each["verifier"],
         "strategy": each["strategy"],
@@ -80,14 +101,50 @@ def verdict(row: Found) -> str:
     """Better, worse or neither than best-of-n for the same tokens."""
     if row["strategy"] == BASELINE:
         return ""
-    gap = f"{100 * row['gain']:+.1f} [{100 * row['gain_low']:+.1f}, {100 * row['gain_high']:+.1f}]"
-    beyond = "" if row["compared"] else " (beyond its budgets)"
-    if row["gain_low"] > 0:
-        return f"**{gap}**{beyond}"
-    return (f"{gap}, worse" if row["gain_high"] < 0 else gap) + beyond
+    return told(row["gain"], row["gain_low"], row["gain_high"]) + ("" if row["compared"] else " (beyond its budgets)")
 
 
-def page(rows: list[Found]) -> str:
+def told(gain: float, low: float, high: float) -> str:
+    """A difference in points."""
+    gap = f"{100 * gain:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+    return f"**{gap}**" if low > 0 else f"{gap}, worse" if high < 0 else gap
+
+
+def beside_papers(found: list[Found]) -> list[str]:
+    """Each ordering that a paper reports, and what was measured of it."""
+    lines = [
+        "## Beside the papers",
+        "",
+        "What papers report of a strategy beside another, and what was measured here: the paired difference for the same tokens,",
+        "in points, by n of the first; bold where the first is ahead. *Yes*: every interval is as the paper says; *no*: one says",
+        "the contrary; nothing: this can't tell. \\*: no size of the second costs as much, so its nearest is compared. The papers'",
+        "tasks are longer and their models larger: this tests none of them, and says what became of their orderings on this model.",
+        "",
+        "| first | second | the paper says of the first | verifier | n = 4 | n = 16 | n = 64 | so here |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for first, second, paper, wanted, says in ORDERINGS:
+        for verifier in ("trained", "noised"):
+            here = {each["n"]: each for each in found if (each["verifier"], each["strategy"]) == (verifier, first)}
+            if not here:
+                continue
+            gaps = [gap_of(here[n], found, second) for n in SIZES]
+            cells = [told(gap.value, gap.low, gap.high) + ("" if inside else "\\*") for gap, inside in gaps]
+            so = seen(wanted, [gap for gap, _ in gaps])
+            lines.append(f"| {first} | {second} | {says} ({paper}) | {verifier} | {' | '.join(cells)} | {so} |")
+    return lines
+
+
+def seen(wanted: str, gaps: list[Interval]) -> str:
+    """Whether differences are as a paper says."""
+    signs = ["+" if gap.low > 0 else "-" if gap.high < 0 else "=" for gap in gaps]
+    asked = [(want, sign) for want, sign in zip(wanted, signs, strict=True) if want != " "]
+    if all(want == sign for want, sign in asked):
+        return "yes"
+    return "no" if any({want, sign} == {"+", "-"} or (want == "=" and sign != "=") for want, sign in asked) else ""
+
+
+def page(rows: list[Found], papers: list[str]) -> str:
     """The page as Markdown."""
     by_point: dict[tuple[str, int], list[Found]] = defaultdict(list)
     for row in rows:
@@ -110,11 +167,13 @@ def page(rows: list[Found]) -> str:
         "![Accuracy against tokens by strategy, for three verifiers](images/search.png)",
         "",
         *conclusions(rows),
+        "",
+        *papers,
     ]
     for verifier, title in TITLES.items():
         for n in sorted({point for name, point in by_point if name == verifier}):
             shown = by_point[verifier, n]
-            if n not in (4, 16, 64) and verifier != "trained":
+            if n not in SIZES and verifier != "trained":
                 continue
             lines += [
                 "",
@@ -133,7 +192,7 @@ def conclusions(rows: list[Found]) -> list[str]:
     """Who wins where, and who loses, in sentences made from the rows."""
     lines = ["## Who wins where", ""]
     for verifier, title in TITLES.items():
-        for n in (4, 16, 64):
+        for n in SIZES:
             here = [row for row in rows if row["verifier"] == verifier and row["n"] == n and row["strategy"] != BASELINE]
             if not here or not any(row["strategy"] == "beam_search" for row in here):
                 continue
