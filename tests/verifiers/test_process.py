@@ -76,6 +76,27 @@ def test_rollouts_estimate_the_value() -> None:
     assert result.usage.samples == 40 + 800
 
 
+def test_an_answer_that_has_ended_costs_no_rollout() -> None:
+    """Its own outcome counts: a model that is asked to go on from its end may say anything."""
+    whole: list[tuple[str, float | None]] = []
+
+    @strategy("ends")
+    async def ends(run: Run, problem: Problem) -> Selection:
+        """Walk to the end."""
+        traces = [each for each in await grow(run, problem, [ROOT] * 20, to_end=True) if each is not None]
+        whole.extend((trace.text[-5:], trace.score) for trace in await rate(run, problem, traces))
+        return Selection(None)
+
+    async def main() -> Result:
+        verifier = Rollouts(3, TreeVerifier(WORLD))
+        async with Session(SimulatedBackend(WORLD), task=WORLD.task, verifier=verifier) as session:
+            return await session.solve(WORLD.problems[0], ends)
+
+    assert run_virtually(main()).usage.samples == 20
+    assert {score for text, score in whole if text == "gold."} == {1.0}
+    assert {score for text, score in whole if text == " tin."} == {0.0}
+
+
 def test_rollouts_know_who_sees_gold() -> None:
     from outthink.verifiers.exact import Exact
 

@@ -54,12 +54,15 @@ class Process:
         beginnings = [run.steps.split(sample.whole) if self.aggregate != "last" else [sample.whole] for sample in samples]
         news = list(dict.fromkeys(text for texts in beginnings for text in texts if text not in known))
         if news:
-            scores = await self._judged(run, problem, news, first=not known)
-            if (maps := self._maps) is not None:
-                depths = [len(run.steps.split(text)) for text in news]
-                scores = [maps.chance(score, depth) for score, depth in zip(scores, depths, strict=True)]
-            known.update(zip(news, scores, strict=True))
+            known.update(self.chances(run, news, await self._judged(run, problem, news, first=not known)))
         return [aggregated([known[text] for text in texts], self.aggregate) for texts in beginnings]
+
+    def chances(self, run: Run, texts: Sequence[str], scores: Sequence[float | None]) -> dict[str, float | None]:
+        """The score of each text, calibrated where there are maps."""
+        if (maps := self._maps) is None:
+            return dict(zip(texts, scores, strict=True))
+        depths = [len(run.steps.split(text)) for text in texts]
+        return {text: maps.chance(score, depth) for text, score, depth in zip(texts, scores, depths, strict=True)}
 
     async def _judged(self, run: Run, problem: Problem, texts: Sequence[str], first: bool) -> list[float | None]:
         """A few texts of which not one reply arrived have no score; only a verifier that is gone ends its run."""
