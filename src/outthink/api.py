@@ -260,8 +260,8 @@ def _told(missed: Sequence[str], total: int) -> list[str]:
         return []
     if len(missed) == total:
         raise PoolMiss(f"each of the {total} runs asked for what was never recorded; the first, of problem {missed[0]}")
-    told = f"{len(missed)} of {total} runs asked for what was never recorded, and count with what they had offered by then"
-    return [f"{told}; the first, of problem {missed[0]}"]
+    told = f"{len(missed)} of {total} runs asked for what was never recorded"
+    return [f"{told}, and count with what they had offered by then, or as wrong; the first, of problem {missed[0]}"]
 
 
 def _needs(strategies: Sequence[Strategy], name: str) -> frozenset[str]:

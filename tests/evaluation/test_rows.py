@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from outthink.core.budget import Budget, Usage
@@ -9,7 +11,7 @@ from outthink.core.errors import BadInput
 from outthink.core.problem import Problem
 from outthink.core.selection import Offer, Result, Selection, Stop
 from outthink.evaluation.outcomes import Outcome, at_budget, credit, outcomes
-from outthink.evaluation.rows import Cell, Cells, distinct, rows
+from outthink.evaluation.rows import Cell, Cells, distinct, remarks, rows
 
 PROBLEM = Problem("2+2?", id="p", gold="4")
 
@@ -55,6 +57,24 @@ def test_a_budget_that_nothing_fits_gives_no_answer_and_says_so() -> None:
     assert (cut.credit, cut.usage) == (0.0, usage(1)), "what ended without an answer was paid for"
     (lost,) = outcomes(result(stop=Stop.FAILED), PROBLEM, {}, label="mine")
     assert (lost.strategy, lost.budget, lost.answer, lost.credit) == ("mine", "no limit", None, 0.0)
+
+
+def test_a_row_of_misses_has_no_accuracy_and_nothing_is_compared_with_it() -> None:
+    missed = Result("p", "majority", None, None, Stop.FAILED, "never recorded", Usage(calls=8), missed=True)
+    (lost,) = outcomes(missed, PROBLEM, {}, budgets=[Budget(seconds=30)])
+    assert lost.missed
+    nothing, half = Cell(), Cell()
+    nothing.add(lost)
+    for each in (lost, *outcomes(result("4"), replace(PROBLEM, id="q"), {"4": True})):
+        half.add(each)
+    found = rows({("majority", "30 s"): nothing, ("majority", "9 s"): half, ("single", "9 s"): half})
+    assert [(row.accuracy, row.missed) for row in found] == [(None, 1), (0.5, 1), (0.5, 1)]
+    assert (found[2].difference, found[2].equal) == (0.0, "tokens"), "samples that never were, had no tokens to count"
+    assert not any("gold" in remark or "not counted" in remark for remark in remarks(found))
+    (early, *_) = outcomes(
+        replace(missed, usage=usage(8), offers=result("4").offers), PROBLEM, {"4": True}, budgets=[Budget(samples=1)]
+    )
+    assert (early.missed, early.credit) == (False, 1.0)
 
 
 def test_without_a_gold_answer_there_is_no_credit() -> None:

@@ -29,6 +29,7 @@ class Outcome:
     usage:     what the answer took
     failed:    samples that never arrived
     reason:    why there is no answer, or ""
+    missed:    a replay asked for what was never recorded before it had offered anything
     """
 
     strategy: str
@@ -41,6 +42,7 @@ class Outcome:
     failed: int = 0
     reason: str = ""
     oracle: bool = False
+    missed: bool = False
 
 
 def within(usage: Usage, budget: Budget) -> bool:
@@ -129,10 +131,11 @@ def outcomes(
         selection, usage = at_budget(result, budget)
         answer = selection.answer if selection is not None else None
         reason = "" if answer is not None else result.reason or "nothing was offered within the budget"
+        missed = result.missed and selection is None
         made.append(
             Outcome(
                 label or result.strategy, str(budget) if budget is not None else "no limit", problem.id, replicate, answer,
-                None if problem.gold is None else credit(selection, graded), usage, len(result.failed), reason, oracle,
+                None if problem.gold is None else credit(selection, graded), usage, len(result.failed), reason, oracle, missed,
             )
         )  # fmt: skip
     return made

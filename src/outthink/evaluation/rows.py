@@ -21,8 +21,9 @@ PLAIN = ("majority", "single")
 class Row:
     """One strategy at one budget. Costs are means per problem.
 
-    problems, graded: how many ran, and how many of them have a gold answer
-    accuracy, low, high: mean credit over graded problems and its 95% interval; None without gold answers
+    problems, graded: how many ran, and of how many it is known how far they are right
+    accuracy, low, high: mean credit over graded problems and its 95% interval; None where there are none
+    missed:     runs that ended, with nothing offered, at what was never recorded: wrong ones, unless all are
     samples, calls, prompt_tokens, cached_tokens, completion_tokens, usd, seconds: prompt_tokens include the cached ones; usd
                 is None where no price is known; seconds are the backend's, added up over what ran at once
     failed:     samples that never arrived, over all runs
@@ -65,6 +66,7 @@ class Row:
     beyond: bool = False
     front: bool | None = None
     front_share: float | None = None
+    missed: int = 0
 
     @property
     def tokens(self) -> float:
@@ -92,6 +94,7 @@ class Cell:
     runs: int = 0
     failed: int = 0
     unanswered: int = 0
+    missed: int = 0
     usage: Usage = NOTHING
     replicates: set[int] = field(default_factory=set)
     credit: dict[str, tuple[float, int]] = field(default_factory=dict)
@@ -102,6 +105,7 @@ class Cell:
         self.runs += 1
         self.failed += outcome.failed
         self.unanswered += outcome.answer is None
+        self.missed += outcome.missed
         self.usage += outcome.usage
         self.replicates.add(outcome.replicate)
         total, count = self.credit.get(outcome.problem, (0.0, 0))
@@ -115,8 +119,10 @@ class Cell:
         return float(getattr(self.usage, equal)) / self.runs
 
     def means(self) -> dict[str, float]:
-        """Mean credit of each graded problem, by id: resamples then don't depend on which run ended first."""
-        return {problem: min(total / count, 1.0) for problem, (total, count) in sorted(self.credit.items()) if count}
+        """Mean credit of each graded problem, by id: resamples then don't depend on which run ended first. None where every
+        run missed: then nobody knows what the strategy would have said."""
+        known = sorted(self.credit.items()) if self.missed < self.runs else []
+        return {problem: min(total / count, 1.0) for problem, (total, count) in known if count}
 
     def fields(self) -> dict[str, Any]:
         """What comparing needs, as plain JSON: spending per run, and each problem's credit."""
@@ -141,8 +147,8 @@ def rows(cells: Cells, *, baseline: str | None = None, rungs: Cells | None = Non
     if baseline is not None and baseline not in names:
         raise BadInput(f"{baseline!r} is not among {', '.join(names)}", where="baseline")
     plain = baseline or next((name for name in PLAIN if name in names), "")
-    equal = "tokens" if all(cell.usage.completion_tokens for cell in cells.values()) else "samples"
-    measured = [cell for (name, _), cell in [*cells.items(), *(rungs or {}).items()] if name == plain]
+    equal = "tokens" if all(cell.usage.completion_tokens for cell in cells.values() if cell.usage.samples) else "samples"
+    measured = [cell for (name, _), cell in [*cells.items(), *(rungs or {}).items()] if name == plain and cell.means()]
     ladder = sorted(measured, key=lambda cell: cell.spent(equal))
     found = [_row(strategy, budget, cell, plain, ladder, equal) for (strategy, budget), cell in cells.items()]
     standings = front([Rung(cell.spent(equal), {} if cell.oracle else cell.means()) for cell in cells.values()])
@@ -157,11 +163,11 @@ def remarks(found: Sequence[Row]) -> list[str]:
     said, problems = [], max(row.problems for row in found)
     if all(row.accuracy is None for row in found):
         said.append("no problem has a gold answer, so nothing is known about accuracy")
-    elif fewer := {row.strategy: row.problems - row.graded for row in found if row.graded < row.problems}:
-        said.append(f"{max(fewer.values())} of {problems} problems have no gold answer and count in what was spent only")
+    elif fewer := [row.problems - row.graded for row in found if row.graded < row.problems and not row.missed]:
+        said.append(f"{max(fewer)} of {problems} problems have no gold answer and count in what was spent only")
     if all(row.unanswered == 1 for row in found):
         said.append("no run has an answer: is it the right task, and is the budget enough to come to the end of one?")
-    if all(not row.completion_tokens for row in found):
+    if all(not row.completion_tokens for row in found) and any(row.samples for row in found):
         said.append("tokens were not counted, so samples stand for what was spent")
     elif any(row.unknown_tokens for row in found):
         said.append("+ more tokens may have been spent than were counted")
@@ -198,7 +204,7 @@ def _row(strategy: str, budget: str, cell: Cell, plain: str, ladder: Sequence[Ce
         interval.value if interval else None, interval.low if interval else None, interval.high if interval else None,
         used.samples / n, used.calls / n, used.prompt_tokens / n, used.cached_tokens / n, used.completion_tokens / n,
         None if used.usd is None else used.usd / n, used.seconds / n,
-        cell.failed, cell.unanswered / n, used.most_tokens - used.tokens, cell.oracle,
+        cell.failed, cell.unanswered / n, used.most_tokens - used.tokens, cell.oracle, missed=cell.missed,
     )  # fmt: skip
     if strategy == plain:
         return row
