@@ -46,6 +46,12 @@ def test_a_pool_of_a_task_is_asked_with_that_tasks_prompts(outthink: Outthink) -
     said = outthink("compare", "few.parquet", "majority", "single", "--budgets", "1,2", "--replicates", "1")
     assert said.code == 0, said.err
     assert "at equal tokens" in said.out
+    unscored = ("compare", "few.parquet", "best-of-n", "majority", "--budgets", "1,2", "--replicates", "1")
+    assert outthink(*unscored, "--verifier", "self_certainty").code == 0
+    for words in (unscored, ("eval", "--pool", "few.parquet", "--strategies", "best-of-n", "--budgets", "2")):
+        refused = outthink(*words)
+        assert (refused.code, "holds no scores; name a verifier" in refused.err) == (2, True), "no vote passes for a best score"
+    assert outthink("eval", "--pool", "few.parquet", "--replicates", "0").code == 2
 
 
 def test_a_finished_evaluation_answers_too(outthink: Outthink, pool: Path) -> None:

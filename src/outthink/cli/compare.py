@@ -26,7 +26,9 @@ from outthink.core.errors import BadInput, UnknownName
 @click.option("--at", type=float, help="So much of it per problem; default: the most that both were measured at.")
 @click.option("--budgets", help="Of a pool: what to measure at; default: 1, 2, 4 ... as many samples as were recorded.")
 @click.option("--param", multiple=True, metavar="[STRATEGY.]KEY=VALUE", help="Of a pool: a parameter of the strategies.")
-@click.option("--replicates", default=4, show_default=True, help="Of a pool: runs of each strategy on each problem.")
+@click.option(
+    "--replicates", type=click.IntRange(1), default=4, show_default=True, help="Of a pool: runs of each strategy on each problem."
+)
 @click.option("--verifier", help="Of a pool: what scores samples; default: the recorded scores.")
 @click.option("--task", help="Of a pool: the task whose prompts were recorded; default: the one that the pool names.")
 @click.option("--model", help="Of a pool with several models.")
@@ -99,7 +101,7 @@ def replayed(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     pool = Pool.read(given["source"])
     pool = pool.of(given["model"]) if given["model"] is not None else pool
     names = list(dict.fromkeys([given["first"], given["second"]]))
-    recorded = RecordedScores() if scored(asked(given["param"], names)) else None
+    recorded = RecordedScores(pool) if given["verifier"] is None and scored(asked(given["param"], names)) else None
     with Progress("replaying", unit="runs") as progress:
         evaluation = api.evaluate(
             pool.problems,

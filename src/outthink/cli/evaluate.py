@@ -39,7 +39,7 @@ REPLAYS = 4
     help="Of each problem: '1,2,4 samples', or whole budgets with ; between them.",
 )  # fmt: skip
 @click.option("--param", multiple=True, metavar="[STRATEGY.]KEY=VALUE", help="A parameter of the strategies.")
-@click.option("--replicates", type=int, help="Runs of each strategy on each problem; default: 1, from a pool 4.")
+@click.option("--replicates", type=click.IntRange(1), help="Runs of each strategy on each problem; default: 1, from a pool 4.")
 @click.option("--total-budget", help="The most that the whole evaluation may spend.")
 @click.option("--limit", type=int, help="Only so many problems, from the start.")
 @click.option("--column", multiple=True, metavar="OURS=THEIRS", help="What a column is called in the file: gold=answer.")
@@ -136,7 +136,7 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
     task = task_of(pool, None if given["task"] == DEFAULT_TASK else given["task"])
     settings["task"] = RecordedTask(pool, task, own_settings=not settings["sampling"])
     if settings["verifier"] is None and scored(asked(given["param"], names_in(given["strategies"]))):
-        settings["verifier"] = RecordedScores()
+        settings["verifier"] = RecordedScores(pool)
     backend = pool.backend(seed=given["seed"], sleep=True, prices=settings.pop("prices", None))
     return {"problems": pool.problems[: given["limit"]], "model": backend, **settings}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from outthink.core.errors import PoolMiss
+from outthink.core.errors import BadInput, PoolMiss
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
@@ -106,12 +106,19 @@ class RecordedTask:
 
 
 class RecordedScores:
-    """The verifier whose scores were recorded with the samples."""
+    """The verifier whose scores were recorded with the samples.
+
+    pool: where given, BadInput is raised if it holds no score at all
+    """
 
     name = "recorded"
     oracle = False
     logprobs: LogprobNeed | None = None
     roles: frozenset[str] = frozenset()
+
+    def __init__(self, pool: Pool | None = None) -> None:
+        if pool is not None and not pool.frame["score"].count():
+            raise BadInput("holds no scores; name a verifier (--verifier), such as self_certainty", where=f"pool {pool.name}")
 
     async def score(self, run: Run, problem: Problem, samples: Sequence[Sample]) -> list[float | None]:
         """The recorded score of each sample, None where there is none."""
