@@ -18,6 +18,7 @@ from outthink.core.errors import (
     Cancelled,
     Cut,
     InternalError,
+    NoAnswer,
     OutthinkError,
     PoolMiss,
     RunError,
@@ -92,8 +93,7 @@ class Interpreter:
 
         A strategy that fails, or a budget that ends it, gives a Result with a reason; with `misses_fail` so does a PoolMiss. Any
         other UsageError, InternalError and a backend that would refuse everything (a bad key, no server) are raised: the journal
-        can be resumed when that is mended.
-        Being cancelled frees everything that the run had under way and leaves its journal resumable.
+        can be resumed when that is mended. Being cancelled frees everything that the run had under way, and leaves it so too.
         """
         self.history.begin(lambda: self.books.wall_seconds)
         stop, reason, selection, missed = Stop.FINISHED, "", None, False
@@ -114,7 +114,8 @@ class Interpreter:
             if raised or (isinstance(error, BackendError) and error.hopeless):
                 await self.races.leave_all(record=False)
                 raise
-            stop, reason, selection = Stop.FAILED, str(error), self._best()
+            refused = self._cut and isinstance(error, NoAnswer)
+            stop, reason, selection = Stop.BUDGET if refused else Stop.FAILED, str(error), self._best()
         except Exception as error:  # noqa: BLE001  # a third party's strategy may raise anything: only its own run fails
             stop, selection = Stop.FAILED, self._best()
             reason = f"{self.who} raised {type(error).__name__}: {error}"
@@ -123,8 +124,7 @@ class Interpreter:
             self.history.end(Stop.CANCELLED, None)
             raise
         await self.races.leave_all(record=True)
-        answer = selection.answer if selection is not None else None
-        self.history.end(stop, answer)
+        self.history.end(stop, None if selection is None else selection.answer)
         return self._result(selection, stop, reason, missed)
 
     async def drive(self, body: Coroutine[Any, Any, Any]) -> Any:
@@ -267,7 +267,6 @@ class Interpreter:
 
     def _result(self, selection: Selection | None, stop: Stop, reason: str, missed: bool) -> Result:
         seeded = all(endpoint.backend.capabilities.seed for endpoint in self.bindings.endpoints.values())
-        timed = self.spec.budget.seconds is not None
         total, usd = self.books.total, self.books.total.usd
         over = f"overrun: the server took {self.books.overrun} tokens more than it was granted" if self.books.overrun else ""
         for told in (self._scored.remark(), over):
@@ -288,7 +287,7 @@ class Interpreter:
             failed=tuple(sorted(self._failed, key=lambda failure: _order(failure.key))),
             cut=self._cut,
             missed=missed,
-            repeatable=seeded and not (self._cut or timed or self.races.raced or self._failed),
+            repeatable=seeded and not (self._cut or self.spec.budget.seconds is not None or self.races.raced or self._failed),
         )
 
 

@@ -18,6 +18,7 @@ from outthink.testing.exact import tilted
 from outthink.testing.simulated import SimulatedBackend
 from outthink.testing.trees import Node, TreeWorld
 from outthink.testing.trials import TREES, Case, trial
+from outthink.verifiers.step_judge import StepJudge
 from tests.parts.particle_worlds import probability_of
 
 NAMES = ("particle_filter", "particle_gibbs", "parallel_tempering", "fk_steering")
@@ -36,8 +37,9 @@ class Flat:
         return [self.says] * len(samples)
 
 
-def ran(name: str, seed: int = 0, verifier: Any = None, world: TreeWorld = TREES, **parameters: Any) -> Result:
-    return trial(Case(catalogue.strategy(name), parameters, "tree"), world=world, seed=seed, verifier=verifier).done
+def ran(name: str, seed: int = 0, verifier: Any = None, world: TreeWorld = TREES, budget: str = "", **parameters: Any) -> Result:
+    case = Case(catalogue.strategy(name), parameters, "tree")
+    return trial(case, world=world, seed=seed, verifier=verifier, budget=budget or None).done
 
 
 def odds(node: Node) -> float:
@@ -146,6 +148,15 @@ def test_scores_that_no_law_can_use() -> None:
         silent = ran(name, verifier=Flat(None))
         assert silent.answer is None
         assert "the verifier scored none" in silent.reason
+
+
+def test_a_population_that_a_budget_left_without_scores_is_no_failure() -> None:
+    """The verifier's calls are cut too, in the middle of a round: some chains have scores, and another has none."""
+    how: dict[str, Any] = {"width": 1, "iterations": 1, "verifier": StepJudge()}
+    found = [ran("parallel_tempering", budget=f"{samples} samples", **how) for samples in range(1, 14)]
+    assert {result.stop for result in found} == {Stop.BUDGET, Stop.FINISHED}
+    assert any("the verifier scored none of them" in result.reason for result in found)
+    assert all(result.usage.samples <= samples for samples, result in enumerate(found, start=1))
 
 
 def test_compat_draws_ended_traces_again() -> None:
