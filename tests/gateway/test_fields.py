@@ -55,9 +55,9 @@ class Asking:
         self._app = make_app(Gateway([Model("toy", {"generator": endpoint, "judge": endpoint})], ledger=ledger))
         self._runner = runner
 
-    def __call__(self, path: str, body: dict[str, Any], headers: dict[str, str] | None = None) -> Answer:
-        before = self._backend.sent
-        status, said = self._runner.run(asked(self._app, path, json.dumps(body).encode(), headers or {}))
+    def __call__(self, path: str, body: dict[str, Any] | bytes, headers: dict[str, str] | None = None) -> Answer:
+        before, sent = self._backend.sent, body if isinstance(body, bytes) else json.dumps(body).encode()
+        status, said = self._runner.run(asked(self._app, path, sent, headers or {}))
         error = json.loads(said)["error"] if status != 200 else {}
         return Answer(status, error, self._backend.sent - before)
 
@@ -235,6 +235,23 @@ def test_a_wrong_header_is_named_as_a_header(ask: Asking, headers: dict[str, str
     answer = ask(CHAT, ASKED[CHAT], headers)
     (name,) = headers
     check(answer._replace(error=answer.error | {"param": answer.error["param"].lower()}), name, must, code)
+
+
+@pytest.mark.parametrize(
+    ("more", "param"),
+    [
+        ('"temperature": NaN', "temperature"),
+        ('"temperature": 1e999', "temperature"),
+        ('"logit_bias": {"5": -1e999}', "logit_bias.5"),
+        ('"outthink": {"parameters": {"x": [1, -Infinity]}}', "outthink.parameters.x[1]"),
+        ('"tools": [{"x": 1e999}]', "tools[0].x"),
+        ('"temperature": NaN, "top_p": nan', None),
+    ],
+)
+@pytest.mark.parametrize("path", ASKED)
+def test_what_is_no_number_is_named(ask: Asking, path: str, more: str, param: str | None) -> None:
+    answer = ask(path, (json.dumps(ASKED[path])[:-1] + f", {more}}}").encode())
+    assert (answer.status, answer.error["code"], answer.error["param"], answer.sent) == (400, "invalid_json", param, 0)
 
 
 @pytest.mark.parametrize(("path", "body"), ASKED.items())

@@ -101,7 +101,8 @@ def parsed(body: bytes, *, nesting: int) -> dict[str, Any]:
     except RecursionError:
         raise _too_deep(nesting) from None
     except ValueError as error:
-        raise Refusal(400, f"the body is not valid JSON: {str(error)[:200]}", code="invalid_json") from None
+        field = _not_finite(body, nesting)
+        raise Refusal(400, f"the body is not valid JSON: {str(error)[:200]}", code="invalid_json", param=field) from None
     if not isinstance(found, dict):
         raise Refusal(400, "the body must be a JSON object", code="invalid_json")
     if "\\ud" in text or "\\uD" in text or body.count(b"[") + body.count(b"{") > nesting:
@@ -123,6 +124,25 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{digits[:40]} is too large a number")
     return number
+
+
+def _not_finite(body: bytes, nesting: int) -> str | None:
+    """The field that holds NaN or an infinite number, where that is all that is wrong with a body; None: it isn't."""
+    try:
+        layer: list[tuple[str, Any]] = [("", json.loads(body))]
+    except (ValueError, RecursionError):
+        return None
+    for _ in range(nesting):
+        deeper: list[tuple[str, Any]] = []
+        for field, each in layer:
+            if isinstance(each, float) and not math.isfinite(each):
+                return field or None
+            if isinstance(each, dict):
+                deeper += [(f"{field}.{name[:100]}" if field else name[:100], value) for name, value in each.items()]
+            elif isinstance(each, list):
+                deeper += [(f"{field}[{at}]", value) for at, value in enumerate(each)]
+        layer = deeper
+    return None
 
 
 def _too_deep(nesting: int) -> Refusal:

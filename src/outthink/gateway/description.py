@@ -22,7 +22,7 @@ _OUTTHINK = {
     "properties": {
         "strategy": {**_TEXT, "examples": ["majority:16"]},
         "n": {**_WHOLE, "maximum": MOST_SAMPLES},
-        "budget": {**_TEXT, "examples": ["20k tokens, 30s"]},
+        "budget": {"anyOf": [_TEXT, {**_WHOLE, "maximum": MOST_SAMPLES}], "examples": ["20k tokens, 30s"]},
         "parameters": _TABLE,
         "task": _TEXT,
         "verifier": _TEXT,
