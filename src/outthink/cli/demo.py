@@ -11,7 +11,6 @@ import click
 
 from outthink.cli.evaluate import show
 from outthink.cli.options import as_json
-from outthink.cli.recording import holds_samples
 from outthink.cli.terminal import Output, Progress, note
 
 SHORT = {"problems": 8, "samples": 4, "replicates": 2, "live": 1}
@@ -36,6 +35,7 @@ def demo(output: Output, /, folder: str, short: bool, **given: Any) -> None:
     """
     from outthink.demo import demo as run
     from outthink.demo import shown_budgets
+    from outthink.runtime.recorded import holds_samples
 
     settings = {**given, **(SHORT if short else {})}
     again = ["outthink", "demo", "--folder", folder, *(f"--{name}={value}" for name, value in given.items())]

@@ -12,7 +12,6 @@ import click
 
 from outthink.cli.failures import Exit
 from outthink.cli.options import as_json, fitting, model_options, pairs, session_settings
-from outthink.cli.recording import holds_samples
 from outthink.cli.terminal import Output, Progress, note
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
     from outthink.problems import load
     from outthink.record import journal_of
     from outthink.record import record as run
+    from outthink.runtime.recorded import holds_samples
 
     target = Path(given["pool"])
     own = journal_of(target).absolute()
@@ -83,4 +83,6 @@ def carry_out(output: Output, given: Mapping[str, Any]) -> int:
     output.show(document, "")
     if not output.as_json:
         note(f"{made.pool}: {made.added} samples added, {made.failed} of them failed; it holds {made.held}")
+        if not made.answered and made.added > made.failed:
+            note("no sample that was added has an answer: is it the right task?")
     return Exit.BACKEND if made.added and made.failed == made.added else Exit.OK

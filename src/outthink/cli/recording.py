@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from outthink.cli.terminal import Output
-from outthink.core.errors import BadInput, JournalError
+from outthink.core.errors import BadInput
 
 
 @dataclass(slots=True)
@@ -41,6 +41,8 @@ def recording(command: str, given: Mapping[str, Any], output: Output) -> Iterato
     try:
         yield record
     except BaseException:
+        from outthink.runtime.recorded import holds_samples
+
         if holds_samples(path):
             output.resume = f"outthink resume {shlex.quote(str(path))}"
         elif temporary:
@@ -60,16 +62,6 @@ def _make(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"can't be made ({error.strerror}); name a file by --journal", where=str(folder)) from None
-
-
-def holds_samples(path: Path) -> bool:
-    """Whether a journal is there and holds anything that was paid for."""
-    from outthink.runtime.recorded import read_rows
-
-    try:
-        return path.is_file() and any(row.state == "ok" or row.usage.most_tokens for _, row in read_rows(path))
-    except JournalError:
-        return False  # the error that is under way says what is wrong with it
 
 
 def _remove(path: Path) -> None:

@@ -165,6 +165,8 @@ def _notes(pool: Pool, weights: str | None) -> Iterator[str]:
     each = pool.frame.group_by("problem_id").agg(pl.col("prompt", "temperature").drop_nulls().n_unique())
     if mixed := [name for name in ("prompt", "temperature") if (each[name] > 1).any()]:
         yield f"samples of one problem differ in their {' and '.join(mixed)}, and are drawn as if they didn't"
+    if failed := pool.frame["failed"].count():
+        yield f"{failed} of {pool.frame.height} samples failed, and are drawn as ones without an answer"
     if weights is not None and (pool.frame[weights].fill_null(0.0) < 0).any():
         yield f"votes weigh {weights} scaled to [0, 1] over all samples of a problem, since some are negative"
 

@@ -142,15 +142,18 @@ async def _lines(chosen: list[_Chosen], partials: Mapping[str, list[tuple[int, i
 def _line(its: Asked, run: str, row: Row) -> dict[str, Any]:
     # Operations on one problem follow each other in numbers, whatever the order in which their samples arrived.
     number = its.operations.setdefault((run, row.path, row.seq), len(its.operations))
-    used = row.usage
+    # A sample that was asked for again took what its last attempt says; what was lost before it is no part of it.
+    used, arrived = row.usage, row.state == "ok"
+    asked = (arrived and used.prompt_tokens > 0) or not used.unknown_prompt_tokens
+    said = row.tokens if arrived else None if used.unknown_completion_tokens else used.completion_tokens
     return {
         "problem_id": its.problem.id, "problem": its.problem.text, "gold": its.problem.gold,
         "language": language if isinstance(language := its.problem.meta.get("language"), str) else None,
         "sample_index": (number << 16) + row.index, "key": str(Key(run, row.path, row.seq, row.index)), "prompt": its.prompt,
         "prefix": row.prefix or None,
-        "prompt_tokens": None if used.unknown_prompt_tokens else used.prompt_tokens,
-        "cached_tokens": 0 if used.unknown_prompt_tokens else used.cached_tokens,
-        "completion_tokens": None if used.unknown_completion_tokens else used.completion_tokens,
+        "prompt_tokens": used.prompt_tokens if asked else None,
+        "cached_tokens": used.cached_tokens if asked else 0,
+        "completion_tokens": said,
         "seconds": used.seconds, "failed": (row.reason or "it never arrived") if row.state == "failed" else None,
         **{name: row.summary[name] for name in SUMMARY if name in row.summary},
     }  # fmt: skip

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from outthink.core.budget import NOTHING, Usage
-from outthink.core.errors import BadInput, JournalDamaged
+from outthink.core.errors import BadInput, JournalDamaged, JournalError
 from outthink.runtime.rows import COLUMNS, Outcome, Row, from_row
 
 NOTES = "notes"
@@ -94,6 +94,14 @@ def read_rows(path: str | Path) -> Iterator[tuple[str, Row]]:
                 yield names[values[0]], from_row(values)
         except BROKEN as error:
             raise JournalDamaged(f"{path} is no journal of ours or is broken: {error}") from None
+
+
+def holds_samples(path: Path) -> bool:
+    """Whether a journal is there and holds anything that was paid for."""
+    try:
+        return path.is_file() and any(row.state == "ok" or row.usage.most_tokens for _, row in read_rows(path))
+    except JournalError:
+        return False  # the error that is under way says what is wrong with it
 
 
 def read_operations(path: str | Path) -> dict[str, dict[str, Any]]:
