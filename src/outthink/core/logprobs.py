@@ -94,7 +94,10 @@ class Logprobs:
         """
         if not self.chosen:
             return {}
-        total = math.fsum(self.chosen)
+        try:
+            total = math.fsum(self.chosen)
+        except OverflowError:  # a server may send anything that is not above 0
+            total = -math.inf
         found = {"mean_logprob": total / len(self), "sum_logprob": total, "min_logprob": min(self.chosen)}
         if self.k:
             rows = [[value for value in self.row(token) if value > -math.inf] for token in range(len(self))]

@@ -6,7 +6,9 @@ import itertools
 import json
 import math
 import random
+from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from outthink import catalogue
 from outthink.core.backend import Completion, Request
 from outthink.core.capability import Needs
 from outthink.core.errors import BadInput, Permanent, QuorumNotMet, UnknownName
-from outthink.core.logprobs import LogprobNeed
+from outthink.core.logprobs import LogprobNeed, Logprobs
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
 from outthink.core.run import Run
@@ -248,6 +250,28 @@ def test_wrong_parameters_are_refused_before_anything_is_spent(strategy: str) ->
 def test_lists_of_json_are_parameters() -> None:
     given = json.loads('{"temperatures": [3, 1.5]}')
     assert catalogue.strategy("parallel_tempering").bound(given)["temperatures"] == (3, 1.5)
+
+
+class Improbable(SimulatedBackend):
+    """Gives every token a log-probability that no model gives."""
+
+    said = -math.inf
+
+    def _logprobs(self, *how: Any) -> Logprobs | None:
+        found = super()._logprobs(*how)
+        return found and replace(found, chosen=array("d", [self.said] * len(found.chosen)))
+
+
+@pytest.mark.parametrize("said", [-math.inf, -1e308])
+def test_impossible_log_probabilities_order_nothing_and_break_nothing(said: float) -> None:
+    backend = Improbable(WORLD)
+    backend.said = said
+
+    async def main() -> Result:
+        async with Session(backend, task=WORLD.task, verifier=Says(lambda at: 0.5)) as session:
+            return await session.solve(Problem("Toy problem p: which word?", "p"), "best_first")
+
+    assert run_virtually(main()).answer in ("gold", "tin")
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1e308])

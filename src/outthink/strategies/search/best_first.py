@@ -11,7 +11,6 @@ proof cache are not here. Answers are texts, so states don't meet again.
 from __future__ import annotations
 
 import heapq
-import math
 
 from outthink.core.capability import Needs
 from outthink.core.errors import BadInput, NoAnswer
@@ -57,7 +56,7 @@ async def best_first(
         for child in alive:
             if child.rank > failed:
                 pushed += 1
-                summed = math.fsum(step.summary.get("mean_logprob", 0.0) for step in child.steps)
+                summed = sum(step.summary.get("mean_logprob", 0.0) for step in child.steps)
                 heapq.heappush(opened, (-summed * child.depth**-alpha, pushed, child))
         if done:
             ended += done
