@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -16,7 +17,7 @@ from outthink.gateway.server import listening
 from outthink.models import backend_of
 from outthink.runtime.ledger import Ledger
 from outthink.testing.fake_server import FakeServer, FakeSettings
-from tests.gateway.serving import Upstream, gateway_over, says, serving
+from tests.gateway.serving import Upstream, gateway_over, says, serving, upstream_at
 from tests.gateway.test_clients import ASK, client
 from tests.gateway.test_requests import ASKED, HEAD, raw
 from tests.gateway.test_streams import posted
@@ -162,12 +163,7 @@ async def test_an_answer_that_a_deadline_cut_ends_as_what_it_is_and_the_others_a
 @pytest.mark.parametrize("stream", [False, True])
 async def test_completions_tell_log_probabilities_only_where_they_are_wanted(top: int | None, stream: bool) -> None:
     asked: dict[str, Any] = {"model": "fake", "prompt": "x", "max_tokens": 4} | ({} if top is None else {"logprobs": top})
-    async with AsyncExitStack() as stack:
-        server, ledger = await stack.enter_async_context(FakeServer(FakeSettings())), Ledger()
-        backend = backend_of(f"{server.url}#fake", engine="vllm")
-        models = await stack.enter_async_context(opened([backend], ledger=ledger))
-        base = await stack.enter_async_context(listening(Gateway(models, ledger=ledger), drain_seconds=2.0))
-        ai = await stack.enter_async_context(client(base))
+    async with FakeServer(FakeSettings()) as server, over(f"{server.url}#fake", "vllm") as base, client(base) as ai:
         for best_of in (1, 2):  # to choose the best of two they are needed all the same
             if stream:
                 parts = await ai.completions.create(**asked, best_of=best_of, stream=True)
@@ -180,6 +176,35 @@ async def test_completions_tell_log_probabilities_only_where_they_are_wanted(top
                 if found is not None:
                     assert "".join(found.tokens or ()) == choice.text
                     assert [len(row) for row in found.top_logprobs or ()] == ([top] * len(found.tokens or ()) if top else [])
+
+
+@asynccontextmanager
+async def over(url: str, engine: str) -> AsyncIterator[str]:
+    """The base URL of a gateway over a server of this kind."""
+    ledger, backend = Ledger(), backend_of(url, engine=engine)
+    async with opened([backend], ledger=ledger) as models, listening(Gateway(models, ledger=ledger), drain_seconds=2.0) as base:
+        yield base
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "param"),
+    [
+        ("chat/completions", {"top_k": 5}, "top_k"),
+        ("chat/completions", {"repetition_penalty": 1.1}, "repetition_penalty"),
+        ("chat/completions", {"repeat_penalty": 1.1}, "repeat_penalty"),
+        ("completions", {"stop": list("abcde")}, "stop"),
+        ("responses", {"min_p": 0.1}, "min_p"),
+    ],
+)
+async def test_a_setting_that_the_server_cannot_be_told_is_named(path: str, more: dict[str, Any], param: str) -> None:
+    upstream = Upstream()
+    async with upstream_at(upstream) as url, over(f"{url}#up", "openai") as base, aiohttp.ClientSession() as session:
+        question = {"chat/completions": {"messages": ASK}, "completions": {"prompt": "x"}, "responses": {"input": "x"}}[path]
+        body = {"model": "up@majority:2", **question, **more}
+        async with session.post(f"{base}/v1/{path}", json=body) as response:
+            error = (await response.json())["error"]
+            assert (response.status, error["param"], error["code"]) == (400, param, "unsupported")
+    assert upstream.bodies == []
 
 
 @pytest.mark.parametrize("prompt", [["a", "b"], [1, 2], [[1, 2]], []])

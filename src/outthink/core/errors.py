@@ -103,7 +103,14 @@ class MissingRole(UsageError):
 
 
 class Unsupported(UsageError):
-    """The backend can't do what was asked; the message says which backend or flag would do."""
+    """The backend can't do what was asked; the message says which backend or flag would do.
+
+    setting: the sampling setting that it can't be told, or ""
+    """
+
+    def __init__(self, message: str, *, setting: str = "") -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class OracleRefused(UsageError):

@@ -14,7 +14,7 @@ from outthink.gateway.gateway import Gateway
 from outthink.gateway.refusal import refusal_of, said_by
 from outthink.gateway.runs import Job, bindings, each, job_of
 from outthink.gateway.seams import Asked, Caller
-from outthink.gateway.settings import counts_tokens, settings_of
+from outthink.gateway.settings import counts_tokens, named_by, settings_of
 from outthink.runtime.spec import Bindings
 
 MOST_CHOICES = 128
@@ -113,7 +113,7 @@ def prepared(arrival: Arrival, fields: Fields, chosen: Chosen, form: Form, *, st
         trace=arrival.trace,
     )
     with said_by(chosen.said.get("task")):
-        job = job_of(asked, chosen.said)
+        job = job_of(asked, {**chosen.said, **named_by(fields)})
     try:
         bound = bindings(job)
     except UsageError as error:

@@ -11,7 +11,7 @@ from typing import Any
 
 from outthink import tasks
 from outthink.core.capability import Needs
-from outthink.core.errors import BackendError, BadInput, MissingRole, OutthinkError
+from outthink.core.errors import BackendError, BadInput, MissingRole, OutthinkError, Unsupported
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.sample import Finish, Sample
@@ -69,7 +69,7 @@ class Answered:
 class Job:
     """A request, ready to run: what was asked, and the task that tells its answers apart.
 
-    said: the client's own fields that named parts of it; see `choosing.Chosen`
+    said: the client's own fields that named parts of it; see `choosing.Chosen` and `settings.named_by`
     """
 
     asked: Asked
@@ -139,6 +139,8 @@ async def carry_out(gateway: Gateway, job: Job, bound: Bindings, counting: Count
         refusal = refusal_of(error)
         if isinstance(error, BadInput) and not counting.total.calls:  # a strategy that refuses what the client set
             refusal.param = job.said.get("parameters") or job.said.get("strategy")
+        elif isinstance(error, Unsupported) and error.setting:
+            refusal.param = job.said.get(error.setting)
         raise spent(refusal, counting) from None
     finally:
         gateway.under_way -= 1

@@ -17,6 +17,7 @@ from outthink.gateway.refusal import Refusal
 _NUMBERS = ("temperature", "top_p", "min_p", "presence_penalty", "frequency_penalty")
 _WIRE = {name: (name,) for name in (*_NUMBERS, "top_k")} | {"repeat_penalty": ("repetition_penalty", "repeat_penalty")}
 _WIRE["max_tokens"] = ("max_tokens", "max_completion_tokens")
+_GIVEN = _WIRE | {"stop": ("stop",)}
 _TOKENS = ("tokens", "completion_tokens", "prompt_tokens", "usd")
 LEFT_OPEN_TEMPERATURE = 1.0
 """Of a single sample whose server must be told one (the embedded model): OpenAI's default."""
@@ -65,6 +66,11 @@ def _number(fields: Fields, name: str, setting: str) -> float | None:
     if value is not None and (not_so := must_be(setting, value)):
         raise fields.refuse(name, not_so)
     return value
+
+
+def named_by(fields: Fields) -> dict[str, str]:
+    """The client's own field of each setting that it gave."""
+    return {name: wire for name, wires in _GIVEN.items() for wire in wires if wire in fields.given}
 
 
 def left_open(extra: Mapping[str, Any]) -> list[str]:

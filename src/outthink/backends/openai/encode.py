@@ -58,7 +58,8 @@ class Encoder:
             if engine.most_stops is not None and len(sampling.stop) > engine.most_stops:
                 raise Unsupported(
                     f"{len(sampling.stop)} stop strings are asked for and an engine of kind {engine.name} takes at most "
-                    f"{engine.most_stops}; use fewer"
+                    f"{engine.most_stops}; use fewer",
+                    setting="stop",
                 )
             body["stop"] = list(sampling.stop)
         if top is not None:
@@ -81,7 +82,8 @@ class Encoder:
             if word is None and not neutral:
                 raise Unsupported(
                     f"{name}={value:g} can't be told to an engine of kind {engine.name} over this protocol; leave it at its "
-                    "neutral value, or name the engine with engine=... if this is another one"
+                    "neutral value, or name the engine with engine=... if this is another one",
+                    setting=name,
                 )
             if word is not None and (not neutral or name in engine.states):
                 body[word] = engine.off.get(name, value) if neutral else value
