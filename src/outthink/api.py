@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from outthink import catalogue
 from outthink.core.backend import Backend
 from outthink.core.budget import Budget
-from outthink.core.errors import BadInput, OracleRefused, PoolMiss, UnknownName
+from outthink.core.errors import BadInput, OracleRefused, PoolMiss, UnknownName, shortly
 from outthink.core.given import by_name, whole
 from outthink.core.problem import Problem
 from outthink.core.selection import Result
@@ -107,8 +107,8 @@ async def evaluate_async(
     from outthink.report.evaluation import Evaluation
 
     loaded = load(problems)
-    found = [catalogue.strategy(each) for each in _listed(strategies)]
-    limits = [Budget.of(budget) for budget in _listed(budgets)]
+    found = [catalogue.strategy(each) for each in _listed("strategies", strategies)]
+    limits = [Budget.of(budget) for budget in _listed("budgets", budgets)]
     whole("replicates", replicates, 1)
     if not found or not limits:
         raise BadInput("give at least one strategy and one budget", where="evaluate")
@@ -228,9 +228,13 @@ def _run(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-def _listed(given: Any) -> Sequence[Any]:
+def _listed(what: str, given: Any) -> Sequence[Any]:
     """Several, or a single one that stands without brackets: a text is no sequence of letters."""
-    return [given] if isinstance(given, (str, int, Budget, Strategy)) else list(given)
+    if isinstance(given, (str, int, Budget, Strategy)):
+        return [given]
+    if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes):
+        raise BadInput(f"is {shortly(given)} and must be one or a list of them", where=what)
+    return list(given)
 
 
 def _once(what: str, named: Sequence[str]) -> None:

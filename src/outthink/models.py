@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from outthink.core.backend import Backend
 from outthink.core.budget import Prices
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, shortly
 
 if TYPE_CHECKING:
     from outthink.backends.openai.address import Secret
@@ -58,7 +58,11 @@ def backend_of(
     Raises BadInput for anything else, UnknownName for an engine, MissingExtra where a dependency isn't installed.
     """
     if isinstance(model, Backend):
+        if prices is not None or engine or probed is not None:
+            raise BadInput(f"{model.name} is made already and has its own", where="prices, engine, probed")
         return model
+    if not isinstance(model, str | Path):
+        raise BadInput(f"{shortly(model)} names no model; it is {KINDS}", where="model")
     text = str(model)
     if text.startswith(("http://", "https://")):
         from outthink.backends.openai import OpenAIBackend
@@ -104,6 +108,6 @@ def prices_of(prices: Prices | Mapping[str, float] | None) -> Prices | None:
     if prices is None or isinstance(prices, Prices):
         return prices
     try:
-        return Prices(**{name: float(value) for name, value in prices.items()})
-    except (TypeError, ValueError):
+        return Prices(**prices)
+    except TypeError:
         raise BadInput("give prompt and completion, and perhaps cached, in usd per million tokens", where="prices") from None

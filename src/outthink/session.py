@@ -95,15 +95,23 @@ class Session:
         for role in roles:
             if role in _NO_ROLES:
                 raise BadInput(f"is no role to give away; that is {_NO_ROLES[role]}", where=f"roles: {role}")
-        for name, value, kind in (("retry", retry, Retry), ("prices", prices, Prices), ("steps", steps, Steps)):
+        for name, value, kind in (
+            ("retry", retry, Retry),
+            ("prices", prices, Prices),
+            ("steps", steps, Steps),
+            ("logprobs", logprobs, LogprobNeed),
+        ):
             instance(name, value, kind, f"made by {kind.__name__}(...)")
-        instance("logprobs", logprobs, LogprobNeed, "made by LogprobNeed(...)")
+        instance("oracle", oracle, bool, "True or False")
+        instance("journal", journal, (str, Path), "a file's name")
+        instance("engine", engine, str, "a text")
+        instance("probed", probed, (str, Path), "a file's name")
         self.task = tasks.load(task)
         self.seed = seed
         self._ledger = Ledger()
         self._scope = Scope("dataset", Budget.of(budget))
         self._journal = Journal(journal)
-        self._header, self._notes = dict(header or {}), dict(notes or {})
+        self._header, self._notes = dict(by_name("header", header)), dict(by_name("notes", notes))
         generator = Endpoint(
             backend_of(model, prices=prices, engine=engine, probed=probed), self._ledger, concurrency=concurrency, retry=retry
         )

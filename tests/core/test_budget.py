@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -76,3 +77,12 @@ def test_usage_adds_up(a: Usage, b: Usage, c: Usage) -> None:
 def test_cached_tokens_have_their_own_price() -> None:
     assert Prices(2.0, 10.0).usd(1_000_000, 500_000, 100_000) == pytest.approx(3.0)
     assert Prices(2.0, 10.0, cached=0.2).usd(1_000_000, 500_000, 100_000) == pytest.approx(2.1)
+
+
+@pytest.mark.parametrize("wrong", [-1, math.nan, math.inf, "cheap", None, True, pytest.param(10**5000, id="huge")])
+@pytest.mark.parametrize("name", ["prompt", "completion", "cached"])
+def test_no_price_is_below_nothing(name: str, wrong: Any) -> None:
+    """One below 0 would give back what a budget had spent."""
+    if (name, wrong) != ("cached", None):
+        with pytest.raises(BadInput, match=f"prices: {name} is .* and must be 0 or more usd per million tokens"):
+            Prices(**{"prompt": 1, "completion": 1, name: wrong})

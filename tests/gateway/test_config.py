@@ -64,7 +64,7 @@ def test_what_is_not_said_has_its_default() -> None:
         (MODEL + "parameters = { n = 3 }", r"parameters: are parameters of `strategy`"),
         (MODEL + "sampling = { heat = 1 }", r"sampling setting \(g\.toml: models\.a\.sampling\) is called 'heat'"),
         (MODEL + "sampling = { temperature = 99 }", r"models\.a\.sampling: sampling: temperature is 99"),
-        (MODEL + 'budget = "ten"', r"models\.a\.budget: budget: 'ten' is not understood; write"),
+        (MODEL + 'budget = "ten"', r"models\.a\.budget: 'ten' is not understood; write"),
         (MODEL + 'budget = "$1"', r"models\.a\.prices: are missing"),
         (MODEL + "prices = { prompt = -1, completion = 1 }", r"models\.a\.prices: prompt is -1"),
         (MODEL + "prices = { prompt = nan, completion = 1 }", r"models\.a\.prices: prompt is nan"),

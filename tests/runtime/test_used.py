@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 
 import outthink
+from outthink.core.budget import Prices
 from outthink.core.errors import BadInput, MissingRole, UnknownName
 from outthink.record import record
+from outthink.runtime.batch import Retry
 from outthink.runtime.clock import run_virtually
 from outthink.session import Session
 from outthink.testing.simulated import SimulatedBackend
@@ -103,3 +106,42 @@ def test_a_session_may_use_later_what_it_does_not_use_now() -> None:
                 await session.solve(WORLD.problems[0], "universal_self_consistency", n=4)
 
     run_virtually(main())
+
+
+@pytest.mark.parametrize(
+    ("setting", "wrong", "message"),
+    [
+        ("oracle", "no", "oracle: is 'no' and must be True or False"),
+        ("journal", 5, "journal: is 5"),
+        ("notes", ["a"], "notes: is"),
+        ("header", "a", "header: is 'a'"),
+        ("probed", 3, "probed: is 3"),
+        ("prices", Prices(1, 1), "made already and has its own"),
+        ("engine", "vllm", "made already and has its own"),
+        ("model", 7, "7 names no model"),
+    ],
+)
+def test_what_a_session_cannot_use_is_refused_at_once(setting: str, wrong: Any, message: str) -> None:
+    _, given = backends()
+    with pytest.raises(BadInput, match=message):
+        Session(**{**given, setting: wrong})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"attempts": 0}, {"attempts": 1.5}, {"base": -1}, {"base": None}, {"longest": math.nan}, {"timeout": 0}, {"timeout": "1m"}],
+)
+def test_retries_are_counts_and_seconds(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match=f"{next(iter(wrong))}(:| is)"):
+        Retry(**wrong)
+    assert Retry(timeout=None, base=0).timeout is None
+
+
+@pytest.mark.parametrize("wrong", [1.5, None, {"majority": 1}, b"majority", object()])
+def test_several_are_a_list(wrong: Any) -> None:
+    model, given = backends()
+    with pytest.raises(BadInput, match=r"strategies: is .* and must be one or a list of them"):
+        outthink.evaluate(WORLD.problems, strategies=wrong, budgets=4, **given)
+    with pytest.raises(BadInput, match=r"budgets: is .* and must be one or a list of them"):
+        outthink.evaluate(WORLD.problems, budgets=wrong, **given)
+    assert model.calls == 0

@@ -136,12 +136,10 @@ def pairs(texts: Sequence[str], flag: str) -> dict[str, Any]:
 
 
 def sampling(texts: Sequence[str]) -> dict[str, Any]:
-    """Sampling settings; a single stop string may stand without brackets. Raises UnknownName, BadInput."""
+    """Sampling settings. Raises UnknownName, BadInput."""
     from outthink.core.sampling import Sampling
 
     found = pairs(texts, "--sampling")
-    if isinstance(stop := found.get("stop"), str | list):
-        found["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
     Sampling().but(**found)
     return found
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple, Self
 
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, shortly
 
 DIMENSIONS = ("samples", "completion_tokens", "prompt_tokens", "tokens", "calls", "seconds", "usd")
 """Everything that a budget can bound; `tokens` is prompt plus completion tokens."""
@@ -182,11 +182,20 @@ NOTHING = Usage()
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Money per million tokens, in usd. `cached` is the price of cached prompt tokens (None: the full prompt price)."""
+    """Money per million tokens, in usd. `cached` is the price of cached prompt tokens (None: the full prompt price).
+
+    Raises BadInput for what is no price.
+    """
 
     prompt: float
     completion: float
     cached: float | None = None
+
+    def __post_init__(self) -> None:
+        given = {"prompt": self.prompt, "completion": self.completion}
+        for name, value in (given if self.cached is None else {**given, "cached": self.cached}).items():
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= MOST:
+                raise BadInput(f"{name} is {shortly(value)} and must be 0 or more usd per million tokens", where="prices")
 
     def usd(self, prompt_tokens: int, cached_tokens: int, completion_tokens: int) -> float:
         """Money for these tokens; `prompt_tokens` include the cached ones."""

@@ -39,7 +39,7 @@ def by_name(name: str, value: Any) -> Mapping[str, Any]:
     return value
 
 
-def instance(name: str, value: Any, kind: type, hint: str) -> None:
+def instance(name: str, value: Any, kind: type | tuple[type, ...], hint: str) -> None:
     """Raise BadInput naming it unless the value is None or of this kind."""
     if value is not None and not isinstance(value, kind):
         raise BadInput(f"is {shortly(value)} and must be {hint}", where=name)

@@ -24,13 +24,15 @@ class _Rule(NamedTuple):
     range: str
 
 
+MOST = 2**31 - 1
+"""Largest whole number that servers can hold."""
 _NUMBER, _WHOLE = ((int, float), "a number"), ((int,), "a whole number")
 _RULES = {
     "temperature": _Rule(*_NUMBER, lambda value: 0 <= value <= 10, "between 0 and 10"),
     "top_p": _Rule(*_NUMBER, lambda value: 0 < value <= 1, "in (0, 1]"),
-    "top_k": _Rule(*_WHOLE, lambda value: value >= 0, "from 0 (off)"),
+    "top_k": _Rule(*_WHOLE, lambda value: 0 <= value <= MOST, f"from 0 (off) to {MOST}"),
     "min_p": _Rule(*_NUMBER, lambda value: 0 <= value < 1, "in [0, 1)"),
-    "max_tokens": _Rule(*_WHOLE, lambda value: value >= 1, "of at least 1"),
+    "max_tokens": _Rule(*_WHOLE, lambda value: 1 <= value <= MOST, f"from 1 to {MOST}"),
     "stop": _Rule(
         (tuple,),
         "a tuple",
@@ -89,6 +91,7 @@ class Sampling:
     def but(self, **changes: Any) -> Sampling:
         """The same with some settings changed; None leaves a setting as it is. Raises UnknownName, BadInput.
 
+        `stop` may come as JSON and TOML write it: a list, or a single text.
         Strategies ask for the same few changes again and again: those are kept.
         """
         if not changes:
@@ -107,6 +110,8 @@ class Sampling:
                 raise UnknownName("sampling setting", name, list(settings))
             if value is not None:
                 settings[name] = value
+        if isinstance(stop := settings["stop"], str | list):
+            settings["stop"] = (stop,) if isinstance(stop, str) else tuple(stop)
         return Sampling(**settings)
 
     def fields(self) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from outthink.core.backend import Identity
 from outthink.core.budget import Usage
-from outthink.core.errors import BackendError
+from outthink.core.errors import BackendError, BadInput, shortly
+from outthink.core.given import fits, whole
 from outthink.core.key import hashed
 from outthink.core.operation import Generate
 from outthink.core.prompt import Prompt
@@ -24,12 +25,21 @@ class Retry:
     attempts: most attempts of one sample
     base, longest: seconds; the wait before attempt k+1 is drawn from (0, min(longest, base * 2**k)], or is what the server asks
     timeout:  seconds after which one attempt counts as lost; None: never
+
+    Raises BadInput.
     """
 
     attempts: int = 6
     base: float = 0.5
     longest: float = 30.0
     timeout: float | None = 600.0
+
+    def __post_init__(self) -> None:
+        whole("attempts", self.attempts, 1)
+        given = {"base": self.base, "longest": self.longest}
+        for name, value in (given if self.timeout is None else {**given, "timeout": self.timeout}).items():
+            if not fits("float", value) or value < 0 or (name == "timeout" and value == 0):
+                raise BadInput(f"{name} is {shortly(value)} and must be a number of seconds", where="retry")
 
     def delay(self, attempt: int, error: BackendError, name: str) -> float:
         """Seconds to wait after a failed attempt (1, 2, ...); the jitter is a pure function of the sample's name."""

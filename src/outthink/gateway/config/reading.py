@@ -114,7 +114,7 @@ def _simple(found: Any, hint: Any, rule: Rule, where: str) -> Any:
         try:
             return made(found)
         except BadInput as error:
-            raise BadInput(str(error), where=where) from None
+            raise BadInput(str(error).removeprefix(f"{error.where}: "), where=where) from None
         except (TypeError, ValueError, AttributeError):
             raise BadInput(f"is {_shown(found, rule)} and must be {_WORDS[hint]}", where=where) from None
     wanted = (int, float) if hint is float else hint
@@ -159,10 +159,6 @@ def _prices(found: object) -> Prices:
         raise TypeError
     prices = prices_of(found)
     assert prices is not None
-    for name in ("prompt", "completion", "cached"):
-        price = getattr(prices, name)
-        if price is not None and not (math.isfinite(price) and price >= 0):
-            raise BadInput(f"{name} is {price} and must be 0 or more")
     return prices
 
 
