@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from outthink.core.budget import Budget, Prices
 from outthink.core.errors import BadInput, UnknownName, UsageError
+from outthink.core.sampling import Sampling
 from outthink.gateway.config import Config, parse, read
 from outthink.gateway.config.reading import rule_of
 from outthink.gateway.config.reference import reference
@@ -159,3 +160,9 @@ def test_every_setting_is_explained_and_the_reference_is_fresh() -> None:
     assert len(all_of(Config)) == 9
     page = (ROOT / "docs" / "gateway-operation.md").read_text(encoding="utf-8")
     assert reference() in page, "run `make docs`"
+
+
+@pytest.mark.parametrize("stop", ['["\\n\\n", "###"]', '"###"'])
+def test_stop_strings_are_written_as_toml_has_them(stop: str) -> None:
+    found = parse(f"{MODEL}sampling = {{ stop = {stop} }}").models["a"].sampling
+    assert Sampling().but(**found).stop[-1] == "###"
