@@ -22,6 +22,18 @@ class Needs(StrEnum):
     STREAM = "stream"  # partial samples while they are generated, and cancel that frees the server
 
 
+_LOGPROBS = "the embedded model, vLLM, SGLang and llama.cpp give them; a pool holds them where what recorded it needed them"
+_PREFIX = "the embedded model, vLLM, SGLang and llama.cpp go on from a given beginning"
+WHO_CAN: Mapping[Needs, str] = {
+    Needs.LOGPROBS: _LOGPROBS,
+    Needs.TOP_LOGPROBS: _LOGPROBS,
+    Needs.CHAT: "a model with a chat template can",
+    Needs.PREFIX: _PREFIX,
+    Needs.STEPS: f"{_PREFIX} and stop at a string",
+    Needs.STREAM: "the embedded model and most servers stream, and stop when they are left",
+}
+"""Where each need is met."""
+
 Roles = Collection[str]
 """Names of roles; as a mapping also what the model that plays each must be able to do (a collection of `Needs` and
 `LogprobNeed`). Names alone: any model will do, or an object with async methods."""
@@ -98,6 +110,6 @@ class Capabilities:
         for need, lacks in lacking.items():
             if need in needs and lacks:
                 raise Unsupported(
-                    f"{who} needs {need.value.replace('_', ' ')} and {backend} doesn't have it; "
-                    "`outthink probe URL` says what a server can do"
+                    f"{who} needs {need.value.replace('_', ' ')} and {backend} doesn't have it; {WHO_CAN[need]}; "
+                    "`outthink probe URL` says what a server can do, and engine= or probed= that it can"
                 )
