@@ -89,7 +89,7 @@ def test_every_role_that_is_named_is_checked_before_anything_is_spent() -> None:
 
     target = {"verifier": toy, "parameters": {"target": "large"}}
     refused(MissingRole, r"strategy atts needs the role 'large'; bind it by .*--role large=MODEL", "atts", **target)
-    refused(Unsupported, "strategy atts, of its large, needs prefix .*the embedded model, vLLM", "atts", **target, roles={"large": plain})
+    refused(Unsupported, "atts, of its large, needs prefix .*the embedded model, vLLM", "atts", **target, roles={"large": plain})
     refused(MissingRole, "strategy atts needs the role 'large'", "atts", **target, roles={"large": Tools()})
     refused(Unsupported, "verifier judge.*, of its judge, needs chat", "best_of_n", verifier=Judge(), roles={"judge": plain})
     refused(MissingRole, "verifier verdict.* needs the role 'prm'", "best_of_n", verifier=Verdict())
