@@ -81,7 +81,7 @@ NUMBERS: list[tuple[str, list[Any], str]] = [
     ("seed", ["x", True, 0.5, 1 << 70], "a whole number"),
     ("stream", ["yes", 1], "true or false"),
 ]
-LIMITS = ["x", True, 0, -1, 1.5, HUGE]
+LIMITS = ["x", True, 0, -1, 1.5, 1 << 31, HUGE]
 WRONG: list[tuple[str, str, Any, str]] = [
     *((path, name, value, must) for path in ASKED for name, values, must in NUMBERS for value in values),
     *((path, "max_tokens", value, "a whole number from 1") for path in (CHAT, TEXT) for value in LIMITS),

@@ -8,11 +8,11 @@ from typing import Any
 from outthink.gateway.body import Fields
 from outthink.gateway.messages import AUTHORS
 from outthink.gateway.refusal import Refusal
+from outthink.gateway.settings import MOST
 
 _PARTS = {"input_text": "text", "output_text": "text", "text": "text"}
 _IGNORED = ("store", "truncation", "metadata", "prompt_cache_key", "safety_identifier", "background")
 _LOGPROBS = "message.output_text.logprobs"
-_MOST = 1 << 31
 
 
 def messages_of(fields: Fields) -> list[dict[str, Any]]:
@@ -99,7 +99,7 @@ def settings_from(fields: Fields) -> int | None:
     fields.table("stream_options")
     if fields.take("n") not in (None, 1):
         raise fields.refuse("n", "left out; a response is one answer")
-    if (most := fields.whole("max_output_tokens", 1, _MOST)) is not None:
+    if (most := fields.whole("max_output_tokens", 1, MOST)) is not None:
         fields.left["max_tokens"] = most
     _format(fields)
     if (effort := Fields(fields.table("reasoning") or {}, "reasoning").text("effort")) is not None:

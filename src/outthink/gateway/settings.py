@@ -19,6 +19,8 @@ _WIRE = {name: (name,) for name in (*_NUMBERS, "top_k")} | {"repeat_penalty": ("
 _WIRE["max_tokens"] = ("max_tokens", "max_completion_tokens")
 _GIVEN = _WIRE | {"stop": ("stop",)}
 _TOKENS = ("tokens", "completion_tokens", "prompt_tokens", "usd")
+MOST = (1 << 31) - 1
+"""Largest whole number that servers can hold."""
 LEFT_OPEN_TEMPERATURE = 1.0
 """Of a single sample whose server must be told one (the embedded model): OpenAI's default."""
 
@@ -41,12 +43,12 @@ def settings_of(fields: Fields, model_settings: Mapping[str, Any], *, single: bo
     Raises Refusal.
     """
     given: dict[str, Any] = {name: value for name in _NUMBERS if (value := _number(fields, name, name)) is not None}
-    if (top_k := fields.whole("top_k", -1, 1 << 31)) is not None:
+    if (top_k := fields.whole("top_k", -1, MOST)) is not None:
         given["top_k"] = max(0, top_k)
     penalties = [_number(fields, name, "repeat_penalty") for name in _WIRE["repeat_penalty"]]
     if found := [each for each in penalties if each is not None]:
         given["repeat_penalty"] = found[0]
-    limits = [fields.whole(name, 1, 1 << 31) for name in _WIRE["max_tokens"]]
+    limits = [fields.whole(name, 1, MOST) for name in _WIRE["max_tokens"]]
     if wanted := [each for each in limits if each is not None]:
         given["max_tokens"] = wanted[-1]
     if (stop := _stops(fields)) is not None:
