@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 from typing import Any
 
 import pytest
 
 from outthink.core.problem import Problem
+from outthink.core.sample import Finish, Sample
 from outthink.core.selection import Result, Stop
 from outthink.parts import tree_selection
 from outthink.runtime.clock import run_virtually
 from outthink.session import Session
 from outthink.testing.simulated import SimulatedBackend
-from outthink.testing.trees import Node, TreeVerifier, TreeWorld
+from outthink.testing.trees import BOUNDARY, Node, TreeVerifier, TreeWorld
 
 
 def run(world: TreeWorld, strategy: str, seed: int = 0, **parameters: Any) -> Result:
@@ -140,6 +142,67 @@ def test_consistent_a_star_finds_the_least_of_all(seed: int) -> None:
 def test_expansions_end_in_an_answer() -> None:
     found = run(TOY, "a_star", branching=2, expansions=1)
     assert found.answer in ("tin", "gold"), "the best answer so far is finished by plain sampling"
+
+
+def children(result: Result) -> dict[str, dict[str, Sample]]:
+    """The distinct answers so far that each one was expanded to, in order, with their last steps."""
+    found: dict[str, dict[str, Sample]] = {}
+    for sample in result.samples:
+        whole = sample.whole + (BOUNDARY if sample.finish is Finish.STOP else "")
+        found.setdefault(sample.prefix, {}).setdefault(whole, sample)
+    return found
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, 2.0])
+def test_best_first_pops_by_the_papers_priority(alpha: float) -> None:
+    """A plain loop over what was generated: the least -sum of mean log-probabilities / depth^alpha, the earlier of equals."""
+    found = run(world(random_tree(random.Random(1), 4)), "best_first", branching=3, alpha=alpha, failed=-1.0, proved=2.0)
+    grown, opened, order = children(found), [(0.0, 0, "", 0.0, 0)], []
+    for pushed in itertools.count(1):
+        if not opened:
+            break
+        opened.sort()
+        _, _, text, total, depth = opened.pop(0)
+        order.append(text)
+        for at, (whole, step) in enumerate(grown[text].items()):
+            if step.finish is Finish.STOP:
+                summed = total + step.summary["mean_logprob"]
+                opened.append((-summed / (depth + 1) ** alpha, 10 * pushed + at, whole, summed, depth + 1))
+    assert pops(found) == order
+    assert len(order) > 6
+
+
+def test_mcts_looks_where_upper_confidence_says() -> None:
+    """A plain loop over what was generated: who is expanded, and when, by the paper's rule."""
+    tree, c = world(random_tree(random.Random(2), 4)), 0.8
+    found = run(tree, "mcts", branching=2, simulations=40, exploration=c)
+    grown, order = children(found), list[str]()
+    visits, totals, below = {"": 0}, {"": 0.0}, dict[str, list[str]]()
+
+    def score(text: str) -> float:
+        node = tree.node("p", text)
+        return (node and node.score) or 0.0
+
+    def bound(text: str, parent: str) -> tuple[float, float]:
+        if not visits[text]:
+            return math.inf, score(text)
+        return totals[text] / visits[text] + c * math.sqrt(math.log(visits[parent]) / visits[text]), 0.0
+
+    for _ in range(40):
+        path = [""]
+        while path[-1] in below:
+            path.append(max(below[path[-1]], key=lambda text: bound(text, path[-1])))
+        if path[-1] in grown and (visits[path[-1]] or len(path) == 1):
+            order.append(path[-1])
+            below[path[-1]] = list(grown[path[-1]])
+            visits |= dict.fromkeys(below[path[-1]], 0)
+            totals |= dict.fromkeys(below[path[-1]], 0.0)
+            path.append(max(below[path[-1]], key=lambda text: bound(text, path[-1])))
+        for text in path:
+            visits[text] += 1
+            totals[text] += score(path[-1])
+    assert pops(found) == order
+    assert len(order) > 6
 
 
 def test_rebase_without_cost_is_ets() -> None:
