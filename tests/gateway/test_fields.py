@@ -111,6 +111,7 @@ WRONG: list[tuple[str, str, Any, str]] = [
     *((TEXT, "best_of", value, "a whole number from 1 to 128") for value in ["x", 0, 129, 1.5, True]),
     *((TEXT, "echo", value, "true or false") for value in ["x", 1]),
     *((TEXT, "suffix", value, "a text") for value in [5, []]),
+    *((path, "tool_choice", value, "no tools") for path in (CHAT, RESPONSE) for value in ["required", {"type": "function"}]),
     (RESPONSE, "instructions", 5, "a text"),
     (RESPONSE, "text", 5, "an object"),
     (RESPONSE, "reasoning", 5, "an object"),

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import openai
 import pytest
+from aiohttp import web
 
 from outthink.gateway.gateway import Gateway, opened
 from outthink.gateway.server import listening
 from outthink.models import backend_of
 from outthink.runtime.ledger import Ledger
 from outthink.testing.fake_server import FakeServer, FakeSettings
-from tests.gateway.serving import Upstream, gateway_over, says, serving, upstream_at
+from tests.gateway.serving import USAGE, Upstream, gateway_over, says, serving, upstream_at
 from tests.gateway.test_clients import ASK, client
 from tests.gateway.test_requests import ASKED, HEAD, raw
 from tests.gateway.test_streams import posted
@@ -205,6 +207,35 @@ async def test_a_setting_that_the_server_cannot_be_told_is_named(path: str, more
             error = (await response.json())["error"]
             assert (response.status, error["param"], error["code"]) == (400, param, "unsupported")
     assert upstream.bodies == []
+
+
+class Odd(Upstream):
+    """Says numbers that are none in JSON, as Python's own writer does."""
+
+    row: ClassVar = {"token": "hi", "logprob": -math.inf, "bytes": None, "top_logprobs": [{"token": "x", "logprob": math.nan}]}
+    choice: ClassVar = {"index": 0, "finish_reason": "stop", "logprobs": {"content": [row]}}
+
+    async def _whole(self, body: dict[str, Any], message: dict[str, Any]) -> Any:
+        return web.json_response({"choices": [{**self.choice, "message": says("hi") | {"score": math.inf}}], "usage": USAGE})
+
+    async def _stream(self, request: Any, body: dict[str, Any], message: dict[str, Any]) -> Any:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        choice = {**self.choice, "delta": {"content": "hi", "score": math.inf}}
+        await response.write(b"data: " + json.dumps({"choices": [choice]}).encode() + b"\n\ndata: [DONE]\n\n")
+        return response
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_server_s_numbers_that_are_none_are_still_json(stream: bool) -> None:
+    async with serving(Odd()) as (_, base), posted(base, logprobs=True, top_logprobs=1, stream=stream) as response:
+        text = await response.text()
+    assert response.status == 200
+    assert "Infinity" not in text
+    assert "NaN" not in text
+    choices = [choice for event in events(text) for choice in event["choices"]] if stream else json.loads(text)["choices"]
+    (row,) = next(choice["logprobs"]["content"] for choice in choices if choice["logprobs"])
+    assert (row["logprob"], row["top_logprobs"][0]["logprob"]) == (-9999.0, None)
 
 
 @pytest.mark.parametrize("prompt", [["a", "b"], [1, 2], [[1, 2]], []])

@@ -125,10 +125,14 @@ def prepared(arrival: Arrival, fields: Fields, chosen: Chosen, form: Form, *, st
 def must_call(fields: Fields) -> bool:
     """Whether a chat's `tool_choice` demands a call. Raises Refusal."""
     choice = fields.left.get("tool_choice")
-    if choice is None or choice in ("none", "auto", "required"):
-        return bool(choice == "required")
-    if not isinstance(choice, dict):
+    if choice in (None, "none", "auto"):
+        return False
+    if choice != "required" and not isinstance(choice, dict):
         raise fields.refuse("tool_choice", '"none", "auto", "required" or an object')
+    if not fields.left.get("tools"):
+        raise fields.refuse("tool_choice", "left out where no tools are given")
+    if choice == "required":
+        return True
     allowed = choice.get("allowed_tools")
     return not isinstance(allowed, dict) or allowed.get("mode") == "required"
 

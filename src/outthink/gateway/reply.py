@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
@@ -237,8 +238,23 @@ def _length(body: bytes) -> tuple[bytes, bytes]:
 
 
 def encoded(value: object) -> bytes:
-    """JSON in UTF-8; half characters of a hostile server become question marks."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+    """JSON in UTF-8. What a hostile server said that isn't: half characters become question marks, numbers see `_finite`."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace")
+
+
+def _finite(value: object) -> object:
+    """The same with finite numbers only. -9999 is OpenAI's own word for a log-probability of no chance at all."""
+    if isinstance(value, Mapping):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return -9999.0 if value < 0 else None
+    return value
 
 
 def event(value: object, name: str = "") -> bytes:
