@@ -35,7 +35,8 @@ UNTRUE = {"wrong_usage", "missing_usage"}
 @asynccontextmanager
 async def misbehaving(fault: str, rate: float) -> AsyncIterator[tuple[FakeServer, openai.AsyncOpenAI]]:
     settings = FakeSettings(faults={fault: rate}, fault_seed=3, retry_after=0.01, drip=0.002, huge=80 << 20)
-    async with FakeServer(settings, WORLD) as server, gateway_over(server.url, "fake") as (gateway, base):
+    # No sign of life, after which the status of a stream is told: however long it takes, an error has its own.
+    async with FakeServer(settings, WORLD) as server, gateway_over(server.url, "fake", heartbeat=100.0) as (gateway, base):
         # Only who hangs is timed: whatever else is asked may be answered late by a busy machine.
         timeout = 60.0 if fault != "hang" else 0.5 if rate == 1.0 else 2.0
         gateway.models["fake"].generator.retry = Retry(attempts=3, base=0.01, timeout=timeout)
