@@ -110,6 +110,8 @@ class Session:
         self.seed = seed
         self._ledger = Ledger()
         self._scope = Scope("dataset", Budget.of(budget))
+        if self._scope.budget.empty:
+            raise BadInput(f"{self._scope.budget} admits nothing at all", where="budget")
         self._journal = Journal(journal)
         self._header, self._notes = dict(by_name("header", header)), dict(by_name("notes", notes))
         generator = Endpoint(

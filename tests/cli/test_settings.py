@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from outthink.evaluation.write import write_pool
 from outthink.testing.fake_server import FakeServerProcess
 from tests.cli.conftest import Outthink
 
@@ -43,7 +45,7 @@ def test_a_wrong_sampling_setting_is_named(outthink: Outthink, model: str, serve
         (["--role", "jugde=tiny"], "no role used by majority is called 'jugde'"),
         (["--strategy", "chops", "--role", "jugde=tiny"], "did you mean judge?"),
         (["--role", "generator=tiny"], "--model"),
-        (["--verifier", "judge"], "would never be asked: majority has no samples scored"),
+        (["--verifier", "judge"], "would never be asked: no samples are scored by majority"),
         (["--sampling", "seed=3"], "known: frequency_penalty, max_tokens, min_p"),
         (["--param", "quorum=0"], "majority.quorum"),
         (["--param", "n=1000000000000"], "majority.n"),
@@ -86,3 +88,42 @@ def test_a_settings_file_serves_many_commands(outthink: Outthink, model: str) ->
     assert said.document["usage"]["calls"] == 4, "two samples were judged"
     assert "role prm of the settings file is left out" in said.err
     assert outthink("solve", PROBLEM, "--param", "n=2", "--verifier", "judge").code == 2
+
+
+@pytest.mark.parametrize(
+    "words", [("--budgets", "1"), ("--param", "n=3"), ("--verifier", "judge"), ("--seed", "0"), ("--task", "math")]
+)
+def test_what_is_for_a_pool_is_not_said_of_an_evaluation(outthink: Outthink, words: tuple[str, str]) -> None:
+    rows = [{"strategy": name, "problem_id": "p", "accuracy": 1.0} for name in ("majority", "single")]
+    Path("evaluation.json").write_text(json.dumps({"rows": rows}))
+    for more in ((), ("--against", "evaluation.json")):
+        said = outthink("compare", "evaluation.json", "majority", "single", *more, *words)
+        assert (said.code, said.out) == (2, "")
+        assert f"{words[0]}: has no effect: it is for a pool" in said.err
+    Path("outthink.toml").write_text('[compare]\ntask = "math"\n')
+    assert "has no effect" not in outthink("compare", "evaluation.json", "majority", "single").err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--limit", "-1"), "--limit: is -1 and must be at least 1"),
+        (("--limit", "0"), "--limit: is 0 and must be at least 1"),
+        (("--column", "gold=answer"), "--column: has no effect: it is for a file of problems"),
+        (("--task", "maths"), "did you mean math?"),
+        (("--verifier", "self_certainty"), "no samples are scored by single and majority"),
+        (("--strategies", "best_of_n", "--verifier", "self_certainty", "--verifier-setting", "tip=5"), "did you mean top?"),
+        (("--strategies", "best_of_n", "--verifier-setting", "top=5"), "there is no verifier to set"),
+        (("--role", "jugde=tiny"), "no role used by single and majority is called 'jugde'"),
+        (("--total-budget", "0 samples"), "0 samples admits nothing at all"),
+    ],
+)
+def test_settings_of_a_replay_are_checked_too(outthink: Outthink, words: tuple[str, ...], message: str) -> None:
+    rows = [
+        {"problem_id": "p", "problem": "6 x 7?", "gold": "7", "model": "recorded", "sample_index": at, "text": "7", "answer": "7"}
+        for at in range(4)
+    ]
+    write_pool("pool.parquet", rows)
+    said = outthink("eval", "--pool", "pool.parquet", *words)
+    assert (said.code, said.out) == (2, "")
+    assert message in said.err

@@ -61,10 +61,10 @@ def test_a_role_that_any_of_several_uses_is_fine() -> None:
 def test_a_verifier_that_nothing_asks_is_refused(tmp_path: Any) -> None:
     model, given = backends()
     with pytest.raises(
-        BadInput, match=r"verifier: toy would never be asked: majority has no samples scored; .* such as best_of_n"
+        BadInput, match=r"verifier: toy would never be asked: no samples are scored by majority; .* such as best_of_n"
     ):
         outthink.solve(WORLD.problems[0], budget=4, verifier=TOY, **given)
-    with pytest.raises(BadInput, match="record has no samples scored"):
+    with pytest.raises(BadInput, match="no samples are scored by record"):
         record(WORLD.problems, tmp_path / "pool.parquet", samples=2, provenance="toy", licence="CC0-1.0", verifier=TOY, **given)
     assert model.calls == 0
     outthink.evaluate(WORLD.problems, strategies=["majority", "best_of_n"], budgets=4, verifier=TOY, **given)

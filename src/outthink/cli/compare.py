@@ -9,9 +9,12 @@ from typing import Any
 
 import click
 
-from outthink.cli.options import as_json, asked, budgets, parameters
+from outthink.cli.options import as_json, asked, budgets, parameters, refuse_typed
 from outthink.cli.terminal import Output, Progress
 from outthink.core.errors import BadInput, UnknownName
+
+OF_A_POOL = ("budgets", "param", "replicates", "verifier", "task", "model", "seed")
+"""Options that say how a pool is replayed."""
 
 
 @click.command()
@@ -44,6 +47,8 @@ def compare(output: Output, /, **given: Any) -> None:
     from outthink.evaluation.comparison import compare as compared
 
     source: Path = given["source"]
+    if given["against"] is not None or source.suffix != ".parquet":
+        refuse_typed(OF_A_POOL, "it is for a pool, and this is read from an evaluation")
     if given["against"] is not None:
         rows, names = across(source, given["first"], given["against"], given["second"])
     else:
@@ -106,7 +111,7 @@ def replayed(given: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         evaluation = api.evaluate(
             pool.problems,
             strategies=names,
-            budgets=budgets(given["budgets"]) if given["budgets"] else ladder(pool),
+            budgets=ladder(pool) if given["budgets"] is None else budgets(given["budgets"]),
             parameters=parameters(given["param"], names),
             replicates=given["replicates"],
             model=pool.backend(seed=given["seed"], sleep=True),

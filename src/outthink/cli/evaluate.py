@@ -13,11 +13,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from outthink.cli.failures import Exit
-from outthink.cli.options import as_json, asked, budgets, fitting, model_options, pairs, parameters, session_settings
+from outthink.cli.options import (
+    as_json,
+    asked,
+    budgets,
+    fitting,
+    model_options,
+    pairs,
+    parameters,
+    refuse_typed,
+    session_settings,
+)
 from outthink.cli.recording import recording
 from outthink.cli.solve import code_of
 from outthink.cli.terminal import Output, Progress, note
 from outthink.core.errors import BadInput
+from outthink.core.given import whole
 
 if TYPE_CHECKING:
     from outthink.core.selection import Result
@@ -124,16 +135,18 @@ def source_of(given: Mapping[str, Any]) -> dict[str, Any]:
     from outthink.evaluation.pool import Pool
     from outthink.evaluation.recorded import RecordedScores, RecordedTask
     from outthink.runtime.used import scored
-    from outthink.session import DEFAULT_TASK
 
     if given["problems"] is not None:
         raise BadInput("a pool brings its own problems; name either PROBLEMS or --pool", where="eval")
     if given["engine"] or given["probed"]:
         raise BadInput("--engine and --probed are for servers, and a pool is none", where="eval")
+    refuse_typed(["column"], "it is for a file of problems, and a pool has its own")
+    if given["limit"] is not None:
+        whole("--limit", given["limit"], 1)
     pool = Pool.read(given["pool"])
     if given["model"] is not None:
         pool = pool.of(given["model"])
-    task = task_of(pool, None if given["task"] == DEFAULT_TASK else given["task"])
+    task = task_of(pool, given["task"])
     settings["task"] = RecordedTask(pool, task, own_settings=not settings["sampling"])
     if settings["verifier"] is None and scored(asked(given["param"], names_in(given["strategies"]))):
         settings["verifier"] = RecordedScores(pool)

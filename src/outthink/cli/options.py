@@ -39,7 +39,7 @@ def as_json(command: Command) -> Command:
 def model_options(command: Command) -> Command:
     """What says which model answers, and how: the settings of a session."""
     options = [
-        click.option("--task", default="math", show_default=True, help="A task's name, or package.module:object."),
+        click.option("--task", help="A task's name, or package.module:object; default: math, of a pool the recorded one."),
         click.option("--verifier", help="What scores samples: a verifier's name, or package.module:object."),
         click.option(
             "--verifier-setting", multiple=True, metavar="KEY=VALUE", help="Of the verifier, such as aggregate=min or top=10."
@@ -88,13 +88,22 @@ def fitting(given: Mapping[str, Any], runs: Asked) -> dict[str, Any]:
     return kept
 
 
+def refuse_typed(names: Sequence[str], why: str) -> None:
+    """Raise BadInput for the first of these options that the user typed, and that would have no effect."""
+    source = click.get_current_context().get_parameter_source
+    for name in names:
+        if source(name) is ParameterSource.COMMANDLINE:
+            raise BadInput(f"has no effect: {why}", where=f"--{name.replace('_', '-')}")
+
+
 def session_settings(given: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `outthink.session.Session` that `model_options` gathered. Raises BadInput, UnknownName."""
     from outthink.models import prices_of
     from outthink.runtime.batch import Retry
+    from outthink.session import DEFAULT_TASK
 
-    made: dict[str, Any] = {name: given[name] for name in ("task", "concurrency", "engine", "probed", "seed")}
-    made["verifier"] = _verifier(given)
+    made: dict[str, Any] = {name: given[name] for name in ("concurrency", "engine", "probed", "seed")}
+    made["task"], made["verifier"] = given["task"] or DEFAULT_TASK, _verifier(given)
     made["sampling"] = sampling(given["sampling"])
     if given["role"]:
         made["roles"] = {role: str(model) for role, model in pairs(given["role"], "--role").items()}

@@ -35,8 +35,8 @@ def require_use(roles: Collection[str], verifier: Verifier | None, asked: Asked)
     who = " and ".join(dict.fromkeys(strategy.name for strategy, _ in asked))
     if verifier is not None and not scored(asked):
         raise BadInput(
-            f"{verifier.name} would never be asked: {who} has no samples scored; leave it out, or take a strategy that scores, "
-            "such as best_of_n",
+            f"{verifier.name} would never be asked: no samples are scored by {who}; leave it out, or take a strategy that "
+            "scores, such as best_of_n",
             where="verifier",
         )
     if verifier is None and scored(asked):
