@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.argument("problems")
 @click.option("--pool", required=True, type=click.Path(dir_okay=False), help="The pool; one that is there is added to.")
 @click.option("--samples", type=int, required=True, help="How many samples of each problem the pool is to hold.")
-@click.option("--model", default="embedded", show_default=True, help="'embedded', 'tiny', a .gguf file, 'forked:' and one of these, or URL#name.")
+@click.option("--model", default="embedded", show_default=True, help="'embedded', 'tiny', a .gguf file, or URL#name.")
 @click.option("--provenance", help="Where the samples come from; required for a new pool.")
 @click.option("--licence", help="Under which licence they may be used; required for a new pool.")
 @click.option("--logprobs", type=int, help="Summarise log-probabilities of so many alternatives per token (0: the chosen only).")

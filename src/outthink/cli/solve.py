@@ -22,7 +22,7 @@ DEFAULT_BUDGET = "16 samples"
 
 @click.command()
 @click.argument("problem")
-@click.option("--model", default="embedded", show_default=True, help="'embedded', 'tiny', a .gguf file, 'forked:' and one of these, or URL#name.")
+@click.option("--model", default="embedded", show_default=True, help="'embedded', 'tiny', a .gguf file, or URL#name.")
 @click.option("--strategy", default="majority", show_default=True, help="See `outthink strategies`.")
 @click.option("--budget", help="Such as '8 samples, 20k tokens, 30s, $0.10'; default: 16 samples for what fills one.")
 @click.option("--param", multiple=True, metavar="KEY=VALUE", help="A parameter of the strategy.")
