@@ -49,9 +49,11 @@ def test_stopped_counts_go_by_likelihood_alone(outthink: Outthink) -> None:
     refused = outthink("fit", "stopped.csv", "--stopped", "--form", "power_law")
     assert refused.code == 2
     assert "stopped by success" in refused.err
-    fitted = outthink("fit", "stopped.csv", "--stopped", "--form", "beta_binomial", "--hold-out", "0", "--resamples", "10")
-    assert fitted.code == 0
-    assert "beta_binomial" in fitted.out
+    fitted = outthink("fit", "stopped.csv", "--stopped", "--resamples", "10")
+    assert fitted.code == 0, fitted.err
+    assert "(beta_binomial)" in fitted.out
+    assert "not tested on held-out budgets" in fitted.out
+    assert "only 10 resamples: the ends of its intervals are rough" in fitted.out
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,9 @@ def test_stopped_counts_go_by_likelihood_alone(outthink: Outthink) -> None:
         (["counts.csv", "--form", "power_law", "--all"], "choose --form or --all"),
         (["counts.csv", "--budgets", "ten"], "not a number such as"),
         (["counts.csv", "--form", "power_law", "--hold-out", "2"], "between 0 and 1"),
-        (["counts.csv", "--form", "power_law", "--resamples", "-1"], "too few"),
+        (["counts.csv", "--form", "power_law", "--resamples", "1"], "resamples: is 1 and must be at least 2"),
+        (["counts.csv", "--unit", "tokens"], "is a table of counts, of which unit says nothing"),
+        (["counts.csv", "--strategy", "majority"], "of which strategy says nothing"),
         (["counts.csv", "--form", "power_law", "--resamples", "2", "--plot", "no/such/place.png"], "can't be written"),
         (["counts.csv", "--form", "power_law", "--resamples", "2", "--save", "no/such/law.json"], "can't be written"),
     ],

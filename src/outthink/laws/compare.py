@@ -12,7 +12,7 @@ import polars as pl
 from outthink.core.errors import BadInput
 from outthink.core.shown import Shown, Shows
 from outthink.evaluation.intervals import Interval
-from outthink.laws.data import COVERAGE, Data
+from outthink.laws.data import COVERAGE, Counts, Data
 from outthink.laws.fit import RESAMPLES, fit, measured
 from outthink.laws.forms import FORMS, Form
 from outthink.laws.forms import form as named
@@ -163,11 +163,15 @@ def compare(
     """Fit forms to the data and choose one.
 
     forms:    by default every form that describes such data
-    hold_out: share of log spend that forms are judged on; None chooses nothing but the first form
+    hold_out: share of log spend that forms are judged on; None chooses nothing but the first form that can be fitted, as do
+              counts that were sampled until something was right, from which no smaller budget can be redrawn
 
     Of the forms that did as well as the best on held-out budgets within one paired standard error, the one with the fewest
-    parameters is chosen, then the one with the least error. Raises BadInput where no form can be fitted.
+    parameters is chosen, then the one with the least error. Raises BadInput where no form can be fitted, or for fewer than two
+    resamples, which have no spread.
     """
+    if resamples < 2:
+        raise BadInput(f"is {resamples} and must be at least 2", where="resamples")
     chosen_from = [named(each) if isinstance(each, str) else each for each in (forms if forms is not None else suited(data))]
     points, laws, failed = measured(data), dict[str, Law](), dict[str, str]()
     for form in chosen_from:
@@ -177,7 +181,7 @@ def compare(
             failed[form.name] = str(error)
     if not laws:
         raise BadInput(f"no form can be fitted: {'; '.join(dict.fromkeys(failed.values()))}", where=data.name)
-    if hold_out is None:
+    if hold_out is None or (isinstance(data, Counts) and data.stopped):
         first = next(iter(laws))
         return Comparison(laws, failed, first, (first,), None)
     judged = held_out(data, [form for form in chosen_from if form.name in laws], share=hold_out, seed=seed)

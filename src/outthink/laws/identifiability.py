@@ -13,6 +13,8 @@ from outthink.laws.law import Caution
 from outthink.laws.parameters import Floats, inside, outside
 
 FEW_PROBLEMS = 30
+FEW_DRAWS = 40
+"""Below so many, no resample at all lies beyond the ends of a 95% interval."""
 WIDE = 100.0
 """A positive parameter whose 95% interval spans so many times its lower end is not known."""
 SINGULAR = 1e-4
@@ -24,6 +26,8 @@ def examine(form: Form, data: Data, values: Floats, draws: Floats, failed: int) 
     found = [*_parameters(form, values, draws), *_data(form, data)]
     if flat := _flat(form, data, values):
         found.append(Caution(f"the data can't tell {flat} apart: moving them together leaves the curve as it is", True))
+    if len(draws) < FEW_DRAWS:
+        found.append(Caution(f"only {len(draws)} resamples: the ends of its intervals are rough"))
     if failed > 0.1 * (failed + len(draws)):
         found.append(Caution(f"{failed} of {failed + len(draws)} resamples could not be fitted", True))
     return found

@@ -47,14 +47,18 @@ def read(
     if not path.is_file():
         raise BadInput("there is no such file", where=str(path))
     if path.suffix == ".json" and isinstance(found := _json(path), dict) and "rows" in found:
+        _means_nothing(path, "an evaluation", model=model, stopped=stopped)
         return from_evaluation(found, path.stem, strategy=strategy, unit=unit)
     frame = _frame(path)
     names = set(frame.columns)
     if {columns.get("n") or "n", columns.get("c") or "c"} <= names:
+        _means_nothing(path, "a table of counts", strategy=strategy, unit=unit)
         return _counts(_of_model(frame, model, path), path.stem if model is None else model, columns, stopped)
     if {columns.get("x") or "x", columns.get("y") or "y"} <= names:
+        _means_nothing(path, "a table of a curve", strategy=strategy, stopped=stopped)
         return _curve(_of_model(frame, model, path), path.stem, columns, unit)
     if path.suffix == ".parquet":
+        _means_nothing(path, "a pool", unit=unit, stopped=stopped)
         pool = Pool.read(path, columns=columns, texts=False)
         return from_pool(pool.of(model) if model is not None else pool, strategy)
     raise BadInput(f"has neither columns n and c, nor x and y; it has {', '.join(sorted(names))}", where=str(path))
@@ -109,6 +113,12 @@ def from_evaluation(found: Mapping[str, Any], name: str, *, strategy: str | None
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"is no evaluation of ours: {error!r}", where=name) from None
+
+
+def _means_nothing(path: Path, kind: str, **given: object) -> None:
+    for name, value in given.items():
+        if value:
+            raise BadInput(f"is {kind}, of which {name} says nothing; leave it out", where=str(path))
 
 
 def _counts(frame: pl.DataFrame, name: str, columns: Columns, stopped: bool) -> Counts:
