@@ -8,7 +8,7 @@ that doesn't only changes what it says (a header may lower the budget of the pat
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,9 +84,9 @@ def choose(gateway: Gateway, caller: Caller, place: Place, fields: Fields) -> Ch
     strategy = choice.strategy or known.strategy("single")
     for name, value in (parameters or {}).items():
         _parameter(strategy, name, value)
-    task, where = _known("task", tasks.names(), own, place.headers)
+    task, where = _known("task", tasks.names, own, place.headers)
     said |= {"task": where} if task else {}
-    verifier, _ = _known("verifier", known.verifiers(), own, {})
+    verifier, _ = _known("verifier", known.verifiers, own, {})
     progress = _progress(own, place.headers)
     record = own.truth("record") if "record" in own.left else _of_header("x-outthink-record", place.headers)
     for name in own.left:
@@ -227,15 +227,15 @@ def _parameter(strategy: Strategy, name: str, value: object) -> None:
             samples_of(value, f"{strategy.name}.n")
 
 
-def _known(kind: str, names: Collection[str], own: Fields, headers: Mapping[str, str]) -> tuple[str | None, str]:
+def _known(kind: str, names: Callable[[], Collection[str]], own: Fields, headers: Mapping[str, str]) -> tuple[str | None, str]:
     """The name that the client gives, and the field that it stands in. Clients name built-in things only:
     `package.module:object` would import what they say."""
     field, name = own.named(kind), own.text(kind, 200)
     if name is None:
         field, name = f"X-Outthink-{kind.capitalize()}", headers.get(f"x-outthink-{kind}") or None
     plain = name.replace("-", "_") if name is not None else None
-    if plain and plain not in names:
-        raise refusal_of(UnknownName(kind, str(name), names), field)
+    if plain and plain not in names():
+        raise refusal_of(UnknownName(kind, str(name), names()), field)
     return plain, field
 
 
