@@ -145,7 +145,7 @@ async def test_search_by_models_that_only_play_roles(strategy: str, tmp_path: Pa
         (MODEL + 'roles = { judge = "b" }', r"model \(g\.toml: models\.a\.roles\.judge\) is called 'b'"),
         (MODEL + 'roles = { generator = "a" }', r"models\.a\.roles\.generator: is no role to give away"),
         (MODEL + 'roles = { retriever = "no_such.module:Bank" }', r"roles\.retriever: .*can't be loaded"),
-        (MODEL + "verifiers = { verdict = { agregate = 'min' } }", r"models\.a\.verifiers\.verdict: .*agregate"),
+        (MODEL + "verifiers = { verdict = { agregate = 'min' } }", r"models\.a\.verifiers\.verdict\) is .*agregate"),
         (MODEL + "verifiers = { veredict = {} }", r"no verifier \(g\.toml: models\.a\.verifiers\.veredict\) is .*verdict"),
         (MODEL + "public = false", r"g\.toml: models: names none that clients may use"),
         (
