@@ -98,3 +98,14 @@ def test_what_cannot_be_compared_is_refused(outthink: Outthink, pool: Path, word
     assert (said.code, said.out) == (2, "")
     assert message in said.err
     assert "Traceback" not in said.err
+
+
+def test_a_terminal_too_narrow_for_a_table_cuts_no_figure_off(
+    outthink: Outthink, pool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    said = outthink("eval", "--pool", str(pool), "--strategies", "single,majority", "--budgets", "1,8").out
+    assert "equal tokens" in said
+    assert "…+" in said
+    assert not [line for line in said.splitlines() if line.rstrip().endswith(("+", "−", "–", "…"))]

@@ -187,8 +187,15 @@ def write(evaluation: Evaluation, folder: Path) -> None:
 
 
 def show(evaluation: Evaluation, budgets: Sequence[str] | None = None) -> None:
-    """The table, of all budgets or these: as wide as the terminal, or 120 characters of plain text where it is piped."""
+    """The table, of all budgets or these: as wide as the terminal, or 120 characters of plain text where it is piped.
+
+    Where not even what matters most fits, the terminal breaks its lines: a figure that is cut off is a wrong one.
+    """
     from rich.console import Console
 
+    from outthink.report.table import width_of
+
     console = Console(width=None if sys.stdout.isatty() else 120)
-    console.print(evaluation.table(budgets, width=console.width))
+    made = evaluation.table(budgets, width=console.width)
+    console.width = max(console.width, width_of(made))
+    console.print(made, crop=False)

@@ -32,7 +32,7 @@ def table(evaluation: Evaluation, budgets: Sequence[str] | None = None, width: i
     columns = _columns(rows)
     made = _made(evaluation, rows, columns)
     for name in DROPPED_FIRST:
-        if width is None or _width(made) <= width:
+        if width is None or width_of(made) <= width:
             break
         columns = [column for column in columns if column[0].strip() != name]
         made = _made(evaluation, rows, columns)
@@ -91,7 +91,7 @@ def _columns(rows: Sequence[Row]) -> list[Column]:
     return [(heading, cell) for heading, shown, cell in found if shown]
 
 
-def _width(made: Table) -> int:
+def width_of(made: Table) -> int:
     """Characters that its widest line takes, titles aside."""
     from rich.console import Console
     from rich.measure import Measurement
