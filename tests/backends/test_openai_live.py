@@ -29,7 +29,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def ask(n: int = 1, prompt: Prompt = CHAT, seed: int = 1, **more: Any) -> Request:
-    more = {"sampling": Sampling(), "timeout": 10.0} | more
+    more = {"sampling": Sampling(), "timeout": 60.0} | more
     return Request(prompt, seeds=list(range(seed, seed + n)), **more)
 
 
@@ -94,7 +94,7 @@ async def test_every_misbehaviour_is_a_typed_error(fault: str, watch: Any, monke
     kind = WHOLE_FAULTS[fault]
     async with served(faults={fault: 1.0}, huge=1 << 20, retry_after=2.5) as (server, backend):
         with pytest.raises(BackendError) as raised:
-            await backend.complete(ask(watch=watch, timeout=0.2 if fault == "hang" else 10.0))
+            await backend.complete(ask(watch=watch, timeout=0.2 if fault == "hang" else 60.0))
         error = raised.value
         assert "sk-secret" not in str(error)
         assert type(error) is kind
@@ -168,7 +168,7 @@ async def test_256_waiters_reach_a_host_by_its_name() -> None:
         backend = OpenAIBackend(server.url_by_name + "#fake")
         await backend.open()
         try:
-            found = await asyncio.gather(*(backend.complete(ask(seed=seed, timeout=30.0)) for seed in range(1, 257)))
+            found = await asyncio.gather(*(backend.complete(ask(seed=seed, timeout=100.0)) for seed in range(1, 257)))
         finally:
             await backend.close()
         assert len(found) == 256
@@ -235,7 +235,7 @@ async def test_llama_cpp_speaks_the_same_whole_and_streamed() -> None:
         assert (backend.engine.name, backend.capabilities.slots, backend.capabilities.context) == ("llamacpp", 2, 2048)
         assert backend.capabilities.vocabulary == 49152
         for prompt in (Prompt.chat("Count to ten."), Prompt.chat("Count to ten.", prefix="One, two,"), Prompt.raw("1, 2, 3,")):
-            request = {"prompt": prompt, "sampling": greedy, "logprobs": LogprobNeed(3), "timeout": 60.0}
+            request = {"prompt": prompt, "sampling": greedy, "logprobs": LogprobNeed(3), "timeout": 300.0}
             whole = await backend.complete(ask(**request))
             seen: list[Delta] = []
             streamed = await backend.complete(ask(watch=lambda delta: bool(seen.append(delta)), **request))  # noqa: B023

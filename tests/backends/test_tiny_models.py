@@ -114,4 +114,4 @@ def test_a_model_may_be_closed_as_soon_as_it_is_open() -> None:
         "from outthink.backends.llamacpp.engine import Engine; from outthink.backends.weights import model_file\n"
         "for _ in range(20): Engine(model_file('tiny'), slots=4, context=128, threads=1).close()"
     )
-    subprocess.run([sys.executable, "-c", many], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", many], check=True)

@@ -9,7 +9,6 @@ from tests.gateway.fuzz_schema import PROGRAM, fuzzed
 
 @pytest.mark.clients
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_schemathesis_finds_nothing_that_is_not_described() -> None:
     if not PROGRAM.exists():
         pytest.skip("schemathesis has no environment here; `make fuzz` makes it")

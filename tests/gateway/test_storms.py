@@ -73,7 +73,6 @@ def descriptors() -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system doesn't tell what is open")
 async def test_256_clients_that_leave_at_once_leave_nothing_behind() -> None:
     seen, keys = Seen(), Everybody()
@@ -119,7 +118,6 @@ async def test_256_clients_that_leave_at_once_leave_nothing_behind() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_a_crowd_that_leaves_the_queue_of_a_gateway_in_operation(tmp_path: Path) -> None:
     limits = "[limits]\nat_once = 16\nqueue = 512\n[records]\nfolder = '" + str(tmp_path / "records") + "'\n"
     settings = FakeSettings(api_key=SECRET, latency=0.01, per_token=0.002)

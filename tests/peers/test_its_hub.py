@@ -85,7 +85,7 @@ def played(algorithm: str, world: TreeWorld, ours: Result, width: int, draws: Se
         "draws": list(draws),
         "scores": {text: node.score for text, node in nodes.items() if node is not None},
     }
-    done = subprocess.run([PEER, PLAYER], input=json.dumps(script), capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([PEER, PLAYER], input=json.dumps(script), capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     found: dict[str, Any] = json.loads(done.stdout)
     assert found["asked"] == [[sample.prefix for sample in each] for each in rounds], "they went on from other answers"

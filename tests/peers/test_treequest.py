@@ -46,7 +46,7 @@ def test_the_same_tree(prior: str, seed: int, monkeypatch: pytest.MonkeyPatch) -
     chance = random.Random(seed)
     scores = [round(chance.random(), 3) for _ in range(48)]
     script = json.dumps({"prior": prior, "scores": scores})
-    done = subprocess.run([PEER, PLAYER], input=script, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([PEER, PLAYER], input=script, capture_output=True, text=True, timeout=500, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
 
     belief, parents = BELIEFS[prior], []

@@ -18,7 +18,7 @@ from outthink.testing.llama_server import llama_server
 def fetched(url: str, key: str = "", payload: object = None) -> Any:
     body = None if payload is None else json.dumps(payload).encode()
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as reply:
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=300) as reply:
         return json.load(reply)
 
 

@@ -13,7 +13,7 @@ import sys
 from types import TracebackType
 from typing import Self
 
-STOP_SECONDS = 20.0
+STOP_SECONDS = 60.0
 
 
 class GatewayProcess:

@@ -23,7 +23,7 @@ __all__ = ["llama_server"]
 
 @contextmanager
 def llama_server(
-    model: str | Path, *, slots: int = 2, context: int = 2048, threads: int = 2, api_key: str = "", seconds: float = 60.0
+    model: str | Path, *, slots: int = 2, context: int = 2048, threads: int = 2, api_key: str = "", seconds: float = 300.0
 ) -> Iterator[str]:
     """Serve a GGUF file on a free port of this machine; yields the address, which ends in /v1, once the model is loaded.
 

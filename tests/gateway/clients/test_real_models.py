@@ -21,7 +21,7 @@ from outthink.testing.gateway_process import GatewayProcess
 from outthink.testing.llama_server import llama_server
 from tests.gateway.clients.test_unmodified import program, said_by
 
-pytestmark = [pytest.mark.model, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 ASK: list[Any] = [{"role": "user", "content": "Name a colour."}]
 FUNCTION = {
@@ -50,7 +50,7 @@ def served(request: pytest.FixtureRequest) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def client(served: tuple[str, str]) -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=served[0], api_key="none", max_retries=0, timeout=120) as found:
+    with openai.OpenAI(base_url=served[0], api_key="none", max_retries=0, timeout=500) as found:
         yield found
 
 
@@ -124,7 +124,7 @@ def test_responses_whole_and_streamed(served: tuple[str, str], client: openai.Op
 
 
 async def test_many_at_once_and_some_of_them_leave(served: tuple[str, str]) -> None:
-    async with openai.AsyncOpenAI(base_url=served[0], api_key="none", max_retries=0, timeout=200) as client:
+    async with openai.AsyncOpenAI(base_url=served[0], api_key="none", max_retries=0, timeout=500) as client:
 
         async def leave() -> None:
             stream = await client.chat.completions.create(model=served[1], messages=ASK, max_tokens=400, stream=True)
