@@ -131,6 +131,7 @@ def test_what_is_exported_is_imported_again(outthink: Outthink) -> None:
     assert outthink("pool", "export", pool, "--to", "a.jsonl").code == 0
     assert outthink("pool", "import", "a.jsonl", "--to", "b.parquet", "--licence", "CC0-1.0").code == 0
     assert Pool.read("b.parquet").frame.equals(Pool.read("a.parquet").frame)
+    assert "which would be lost" in outthink("pool", "import", "a.jsonl", "--to", "./a.jsonl", "--licence", "CC0-1.0").err
     assert "holds no lists" in outthink("pool", "export", pool, "--to", "a.csv").err
     assert outthink("pool", "export", pool, "--to", "a.csv", "--columns", "problem_id,answer").code == 0
     assert Path("a.csv").read_text().splitlines() == ["problem_id,answer", "p,4", "p,5"]

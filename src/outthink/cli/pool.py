@@ -165,6 +165,8 @@ def import_(output: Output, /, source: str, to: str, **given: Any) -> None:
     from outthink.evaluation.importers import Options, import_pool
     from outthink.problems import load
 
+    if Path(source).resolve() == Path(to).resolve():
+        raise BadInput("is the source itself, which would be lost; name another file", where=f"--to {to}")
     task = None if given["task"] is None else tasks.load(given["task"])
     asked = [] if given["problems"] is None else [*load(given["problems"])]
     if (pattern := given["problem_ids"]) is not None:
