@@ -103,7 +103,7 @@ TRIALS = (
     Trial("certaindex", (*TINY, WORLDS[0], WORLDS[1]), 8),
     # Redundancy
     Trial("deepprune", (*TINY, *WORLDS), 16, {"truncate": 8}),
-    Trial("atts", WORLDS, 8, {"chunk": 6}),
+    Trial("atts", WORLDS, 8, {"chunk": 40}),
 )  # fmt: skip
 
 
@@ -121,7 +121,9 @@ def row(trial: Trial, source: Source, replicates: int) -> Row:
         source.problems, strategies=["majority", trial.strategy], budgets=[f"{n} samples" for n in (1, budget) if n <= budget],
         parameters={trial.strategy: parameters}, replicates=replicates, **source.settings, **opened,
     )  # fmt: skip
-    return next(each for each in reversed(found.rows) if each.strategy == trial.strategy)
+    made = next(each for each in reversed(found.rows) if each.strategy == trial.strategy)
+    assert made.unanswered < 1, f"{trial.label}: no run has an answer, which says nothing about the strategy"
+    return made
 
 
 def verdict(row: Row) -> str:
