@@ -21,6 +21,15 @@ def test_one_strategy_and_one_budget_need_no_brackets() -> None:
     assert [(row.strategy, row.budget, row.samples) for row in found.rows] == [("majority", "2 samples", 2)]
 
 
+def test_runs_that_the_whole_budget_ended_are_told_of() -> None:
+    world = World({f"p{at}": Odds("seven", {"seven": 1.0}) for at in range(6)})
+    how = {"model": SimulatedBackend(world), "task": world.task, "strategies": "majority", "budgets": "4 samples"}
+    found = outthink.evaluate(world.problems, budget="10 samples", **how)
+    (note,) = [each for each in found.remarks if "whole evaluation" in each]
+    assert re.match(r"[1-6] of 6 runs were ended by the budget of the whole evaluation, and count", note)
+    assert not [each for each in outthink.evaluate(world.problems, **how).remarks if "whole" in each]
+
+
 @pytest.mark.parametrize("twice", [{"strategies": ["single", "single"]}, {"budgets": ["2 samples", 2]}])
 def test_what_is_given_twice_is_refused_before_anything_is_spent(twice: dict[str, Any]) -> None:
     model = SimulatedBackend(WORLD)

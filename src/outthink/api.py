@@ -15,7 +15,7 @@ from outthink.core.budget import Budget
 from outthink.core.errors import BadInput, OracleRefused, PoolMiss, UnknownName, shortly
 from outthink.core.given import by_name, whole
 from outthink.core.problem import Problem
-from outthink.core.selection import Result
+from outthink.core.selection import Result, Stop
 from outthink.core.strategy import Strategy
 from outthink.core.task import Task
 from outthink.core.verifier import Verifier
@@ -150,7 +150,7 @@ async def evaluate_async(
                 waiting[spec.name] = shown, replicate
                 yield spec
 
-        done, missed = 0, list[str]()
+        done, missed, ended = 0, list[str](), 0
         async for spec, result in opened.runs(plain(), strategies=found, keep_samples=True):
             shown, replicate = waiting.pop(spec.name)
             oracle = any(each.oracle for each in opened.bindings.verifiers.values()) and "scores" in _needs(found, spec.strategy)
@@ -160,9 +160,13 @@ async def evaluate_async(
             )
             done += 1
             missed += [f"{result.problem_id}: {result.reason}"] * result.missed
+            ended += result.stop is Stop.BUDGET and result.reason.startswith("the dataset budget")
             if progress is not None:
                 progress(done, total, result)
         evaluation.notes += _told(missed, total)
+        if ended:
+            what = f"{ended} of {total} runs were ended by the budget of the whole evaluation"
+            evaluation.notes.append(f"{what}, and count with what they had offered by then, or as wrong")
     return evaluation
 
 
