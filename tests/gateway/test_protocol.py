@@ -52,7 +52,7 @@ async def test_a_client_that_asks_before_it_sends_is_told_to_go_on() -> None:
         port = int(base.rpartition(":")[2])
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
             writer.write(body)
             assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
