@@ -147,7 +147,7 @@ async def test_the_chunks_of_a_stream_agree(path: str, model: str) -> None:
 
 
 async def test_an_answer_that_a_deadline_cut_ends_as_what_it_is_and_the_others_as_what_they_are() -> None:
-    upstream, asked = Upstream([says("a " * 200), says("b"), says("c")], step=0.02), {"n": 3, "outthink": {"budget": "0.4s"}}
+    upstream, asked = Upstream([says("a " * 1000), says("b"), says("c")], step=0.02), {"n": 3, "outthink": {"budget": "2s"}}
     async with serving(upstream) as (_, base), posted(base, stream=True, **asked) as response:
         chunks = events(await response.text())
     said, ends = {0: "", 1: "", 2: ""}, {}
