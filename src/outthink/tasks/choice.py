@@ -77,8 +77,8 @@ class ChoiceTask(SimpleTask):
         options = options_of(problem)
         if not 2 <= len(options) <= len(ascii_uppercase):
             raise BadInput(
-                f"it has {len(options)} options, and the task choice needs 2 to {len(ascii_uppercase)}; give them as a list in the "
-                "column `options`, or in its text, a line each: `A) four`",
+                f"it has {len(options)} options, and the task choice needs 2 to {len(ascii_uppercase)}; "
+                "give them as a list in the column `options`, or in its text, a line each: `A) four`",
                 where=f"problem {problem.id}",
             )
         return ascii_uppercase[: len(options)]
