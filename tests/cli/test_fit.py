@@ -65,6 +65,7 @@ def test_stopped_counts_go_by_likelihood_alone(outthink: Outthink) -> None:
         (["counts.csv", "--budgets", "ten"], "not a number such as"),
         (["counts.csv", "--form", "power_law", "--hold-out", "2"], "between 0 and 1"),
         (["counts.csv", "--form", "power_law", "--resamples", "1"], "resamples: is 1 and must be at least 2"),
+        (["counts.csv", "--seed", "-1"], "seed: is -1 and must be at least 0"),
         (["counts.csv", "--unit", "tokens"], "is a table of counts, of which unit says nothing"),
         (["counts.csv", "--strategy", "majority"], "of which strategy says nothing"),
         (["counts.csv", "--form", "power_law", "--resamples", "2", "--plot", "no/such/place.png"], "can't be written"),

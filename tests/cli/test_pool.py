@@ -234,6 +234,7 @@ def test_curves_of_a_pool_are_asked_without_a_strategy(outthink: Outthink) -> No
         (("--samples", "9"), "between 1 and 8"),
         (("--samples", "x"), "no number"),
         (("--scores", "gold"), "gold"),
+        (("--seed", "-1"), "at least 0"),
     ):
         refused = outthink("pool", "curves", pool, *words)
         assert refused.code == 2

@@ -108,6 +108,8 @@ def resample(
     ordered, fewest = tuple(sorted(set(ns))), min((each.n for each in problems), default=0)
     if not ordered or ordered[0] < 1 or ordered[-1] > fewest or resamples < 2:
         raise BadInput(f"every n must be between 1 and {fewest}, the fewest samples, and resamples 2 or more", where="resampling")
+    if seed < 0:
+        raise BadInput(f"is {seed} and must be at least 0", where="seed")
     weighted, scored = (all(has) for has in zip(*((p.weights is not None, p.scores is not None) for p in problems), strict=True))
     names = ["majority", *(["weighted_majority"] if weighted else []), *(["best_of_n"] if scored else []), ORACLE]
     rng = np.random.default_rng(seed)

@@ -170,8 +170,9 @@ def compare(
     parameters is chosen, then the one with the least error. Raises BadInput where no form can be fitted, or for fewer than two
     resamples, which have no spread.
     """
-    if resamples < 2:
-        raise BadInput(f"is {resamples} and must be at least 2", where="resamples")
+    for name, number, least in (("resamples", resamples, 2), ("seed", seed, 0)):
+        if number < least:
+            raise BadInput(f"is {number} and must be at least {least}", where=name)
     chosen_from = [named(each) if isinstance(each, str) else each for each in (forms if forms is not None else suited(data))]
     points, laws, failed = measured(data), dict[str, Law](), dict[str, str]()
     for form in chosen_from:
