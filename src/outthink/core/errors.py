@@ -94,6 +94,7 @@ class MissingRole(UsageError):
     """A strategy needs a role that nothing is bound to."""
 
     def __init__(self, who: str, role: str) -> None:
+        role = role[:MOST_SHOWN]
         if role == "verifier":
             how = 'verifier="NAME" (on the command line --verifier NAME)'
         else:

@@ -54,6 +54,10 @@ class Books(Protocol):
     def offer(self, path: tuple[int, ...], selection: Selection, spent: Usage | None) -> None: ...
 
 
+MOST_AT_ONCE = 100_000
+"""Most samples of one operation, but for those that fill a budget: something of each is held in memory."""
+
+
 class Run:
     """One strategy on one problem under one budget, or a child of such a run."""
 
@@ -162,8 +166,8 @@ class Run:
                 n = len(prompts)
             if not prompts or (len(prompts) > 1 and n != len(prompts)):
                 raise BadInput(f"{len(prompts)} prompts are given for {n} samples", where="generate")
-        if n is not None and n < 1:
-            raise BadInput(f"n is {n} and must be 1 or more", where="generate")
+        if n is not None and not 1 <= n <= MOST_AT_ONCE:
+            raise BadInput(f"n is {n} and must be from 1 to {MOST_AT_ONCE:,}, or None to fill the budget", where="generate")
         need = self._host.logprobs
         if logprobs is not None:
             need = logprobs.joined(need)

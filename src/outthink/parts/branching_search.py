@@ -31,8 +31,8 @@ async def search(
     for name, known, what in ((prior, BELIEFS, "prior"), (policy, POLICIES, "policy")):
         if name not in known:
             raise UnknownName(what, name, known)
-    if width < 1 or not roles:
-        raise BadInput("width must be 1 or more, and there must be a role", where="ab_mcts")
+    if width < 1 or not roles or len(set(roles)) < len(roles):
+        raise BadInput("width must be 1 or more; there must be a role, and none twice", where="ab_mcts")
     if n is None and not run.left.limits():
         raise BadInput("n=None fills the budget, and there is none; give a budget such as '16 samples'", where="n")
     belief, chance, votes = BELIEFS[prior], run.rng(), Best()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping
 
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, shortly
 from outthink.core.sample import Sample
 
 
@@ -36,8 +36,8 @@ def rewards(sample: Sample, reference: str) -> dict[str, float]:
     found = alternatives(sample)
     if reference not in found:
         raise BadInput(
-            f"gives no value for the token {reference!r}, which `reference` says is always worth 0: bind a multifurcation reward "
-            "model such as tiny-rewards, ask for more tokens by `rewarded`, or give its own `reference`",
+            f"gives no value for the token {shortly(reference)}, which `reference` says is always worth 0: bind a multifurcation "
+            "reward model such as tiny-rewards, ask for more tokens by `rewarded`, or give its own `reference`",
             where="role mrm",
         )
     return {token: value - found[reference] for token, value in found.items() if token != reference}

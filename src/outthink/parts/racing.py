@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from outthink.core.errors import Cut
+from outthink.core.errors import BadInput, Cut, shortly
 from outthink.core.operation import EventKind, Handle
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.sample import Sample
+
+MOST_STREAMS = 10_000
+"""Each is a task of its own, and kilobytes in memory."""
 
 
 class Race:
@@ -24,7 +27,9 @@ class Race:
         self.errors: list[Exception] = []
 
     async def start(self, n: int = 1) -> None:
-        """Begin n more."""
+        """Begin n more. Raises BadInput for more than `MOST_STREAMS` at once."""
+        if len(self.under_way) + n > MOST_STREAMS:
+            raise BadInput(f"{shortly(n)} samples would begin at once, and {MOST_STREAMS:,} can", where="n")
         for _ in range(n):
             self.under_way.append(await self.run.start(self.problem, **self.how))
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from outthink.core.errors import BadInput
 from outthink.core.problem import Problem
 from outthink.core.prompt import Prompt
-from outthink.core.run import Run
+from outthink.core.run import MOST_AT_ONCE, Run
 from outthink.core.selection import Selection
 from outthink.parts.expanding import expanded, finished
 from outthink.parts.frontier import arrived, distinct
@@ -20,6 +20,15 @@ Hints = Callable[[Trace], Awaitable[Prompt | None]]
 
 async def unhinted(_: Trace) -> None:
     """Every trace goes on under the task's prompt."""
+
+
+async def begun(run: Run, problem: Problem, simulations: int, branching: int, exploration: float, rule: str) -> Selection:
+    """The choice among no traces. Raises BadInput and UnknownName for wrong settings; nothing is asked for."""
+    # Simulations that end where another did cost no tokens, so that no budget stops them.
+    if not 1 <= simulations <= MOST_AT_ONCE or not 1 <= branching <= MOST_AT_ONCE or exploration < 0:
+        allowed = f"simulations and branching must be from 1 to {MOST_AT_ONCE:,}, exploration 0 or more"
+        raise BadInput(allowed, where="tree search")
+    return await choose(run, problem, [], rule)
 
 
 async def tree_search(
@@ -39,14 +48,13 @@ async def tree_search(
     trace has ended by then, the most visited one is simply finished.
     Raises BadInput, UnknownName, and what generating and scoring raise.
     """
-    if min(simulations, branching) < 1 or exploration < 0:
-        raise BadInput("simulations and branching must be 1 or more, exploration 0 or more", where="tree search")
-    root, ended, failures, chosen = Node(ROOT), list[Trace](), list[str](), await choose(run, problem, [], rule)
+    chosen = await begun(run, problem, simulations, branching, exploration, rule)
+    root, ended, failures = Node(ROOT), list[Trace](), list[str]()
     for _ in range(simulations):
         node = root.descend(exploration)
         if not node.expanded and node.trace.ended is None and (node.visits or node is root):
-            begun = [node.trace] * branching
-            grown = await expanded(run, problem, begun, failures, alone=node is root, start=await hints(node.trace))
+            parents = [node.trace] * branching
+            grown = await expanded(run, problem, parents, failures, alone=node is root, start=await hints(node.trace))
             rated = await rate(run, problem, distinct(arrived(grown)))
             node.expanded, node.children = True, [Node(trace, node) for trace in rated]
             if done := [trace for trace in rated if trace.ended is not None]:

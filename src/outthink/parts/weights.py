@@ -41,10 +41,14 @@ def _by_rank(scores: Scores, weight: Callable[[int, int], float]) -> Weights:
     return weights
 
 
+MOST_P = 64
+"""Of `borda`: with it the first in rank has all of the vote."""
+
+
 def borda(scores: Scores, p: float = 0.5) -> Weights:
     """Borda votes (arXiv:2502.18581): (n - rank + 1)**p for rank 1 (best) to n. p = 0 is majority; large p is best-of-n."""
-    if not 0 <= p <= 64:
-        raise BadInput(f"p is {p!r} and must be between 0 and 64 (where it is best-of-n)", where="borda")
+    if not 0 <= p <= MOST_P:
+        raise BadInput(f"p is {p!r} and must be between 0 and {MOST_P} (where it is best-of-n)", where="borda")
     return _by_rank(scores, lambda better, n: float(n - better) ** p)
 
 
@@ -109,8 +113,9 @@ def averaged(scores: Scores, classes: Sequence[Hashable]) -> Weights:
 def ruled(rule: str, keep: float) -> dict[str, Any]:
     """How `growing` counts by scores under a rule: "vote": the best part `keep` votes; "best": the best one alone decides.
 
-    Raises UnknownName.
+    Raises UnknownName, BadInput.
     """
+    filtered([], keep)  # refused now, and not once there are scores
     if rule == "best":
         return {"tally": Best}
     if rule == "vote":

@@ -10,6 +10,7 @@ It chooses once among all samples.
 from __future__ import annotations
 
 from outthink.core.capability import Needs
+from outthink.core.given import whole
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
@@ -30,6 +31,7 @@ async def chops(
     run: Run, problem: Problem, n: int | None = None, hedge: bool = True, judge_tokens: int = 1024, quorum: int = 1
 ) -> Selection:
     """The one of n samples, one of them greedy, that a judge finds best by a checklist of its own."""
+    whole("judge_tokens", judge_tokens, 1)
     samples = await drawn_to_score(run, problem, n, judged=True, quorum=quorum, temperatures=temperatures(hedge))
     answers = await run.answers(problem, samples)
     valid = [(sample, answer) for sample, answer in zip(samples, answers, strict=True) if answer.valid]

@@ -38,7 +38,8 @@ async def length_selected(
     """The answer of the shortest (or longest) of n samples: by a vote of the part `keep`, or the single one (rule best)."""
     if prefer not in PREFER:
         raise UnknownName("preference of length_selected", prefer, PREFER)
+    by = ruled(rule, keep)
     samples = await run.generate(problem, n, quorum=quorum)
     answers = await run.answers(problem, samples)
     scores = [PREFER[prefer] * length for length in lengths(samples, "length_selected")]
-    return offered(run, samples, growing(samples, answers, scores, **ruled(rule, keep)))
+    return offered(run, samples, growing(samples, answers, scores, **by))

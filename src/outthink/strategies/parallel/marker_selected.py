@@ -41,7 +41,8 @@ async def marker_selected(
     """The answer of those of n samples with the fewest hedging or thinking markers, or the most discourse markers."""
     if marker not in PREFER:
         raise UnknownName("marker of marker_selected", marker, PREFER)
+    by = ruled(rule, keep)
     samples = await run.generate(problem, n, quorum=quorum)
     answers = await run.answers(problem, samples)
     scores = [PREFER[marker] * rate(text, marker) for text in said(samples, "marker_selected")]
-    return offered(run, samples, growing(samples, answers, scores, **ruled(rule, keep)))
+    return offered(run, samples, growing(samples, answers, scores, **by))

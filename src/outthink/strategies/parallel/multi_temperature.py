@@ -40,6 +40,8 @@ async def multi_temperature(
     """The most frequent answer of n samples at several temperatures, or of fewer where these agree early."""
     if not temperatures or len(set(temperatures)) < len(temperatures):
         raise BadInput(f"temperatures are {temperatures} and must be different ones", where="multi_temperature")
+    if not 0 <= intra <= 1 or not 0 <= cross <= 1 or min_rounds < 1:
+        raise BadInput("intra and cross must be in [0, 1], min_rounds 1 or more", where="multi_temperature")
     draws, own, rounds = Draws(run, problem, n, quorum), {each: Tally() for each in temperatures}, 0
     while draws.open:
         grid = [each for each in temperatures if each > 0 or compat or not rounds]

@@ -53,8 +53,8 @@ async def nothinking(
     """The answer of n samples without thinking: by majority, Borda votes of their self-certainty, or the surest one's."""
     if rule not in RULES:
         raise UnknownName("rule of nothinking", rule, RULES)
-    if tokens is not None and (tokens < 1 or answer_tokens < 1):
-        raise BadInput(f"tokens = {tokens} and answer_tokens = {answer_tokens} must be 1 or more", where="nothinking")
+    if min(top, answer_tokens, *([] if tokens is None else [tokens])) < 1 or not 0 <= p <= weights.MOST_P:
+        raise BadInput(f"top, tokens and answer_tokens must be 1 or more, p between 0 and {weights.MOST_P}", where="nothinking")
     own = run.thinking() or (OPENING, CLOSING)
     marks = own[0] if opening is None else opening, own[1] if closing is None else closing
     prompt = run.prompt(problem).continued(thinking.skipped(thought, *marks))

@@ -10,7 +10,7 @@ anew, because each new sample moves the ranks.
 from __future__ import annotations
 
 from outthink.core.capability import Needs
-from outthink.core.errors import UnknownName
+from outthink.core.errors import BadInput, UnknownName
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.run import Run
@@ -33,6 +33,8 @@ async def self_certainty(
     """The answer that n samples give most confidently: by Borda votes (rule borda), or the surest sample's (rule best)."""
     if rule not in ("borda", "best"):
         raise UnknownName("rule of self_certainty", rule, ("borda", "best"))
+    if top < 1 or not 0 <= p <= weights.MOST_P:
+        raise BadInput(f"top must be 1 or more, p between 0 and {weights.MOST_P}", where="self_certainty")
     samples = await run.generate(problem, n, quorum=quorum, logprobs=LogprobNeed(top=top))
     answers = await run.answers(problem, samples)
     sure = confidence.self_certainty(samples).values

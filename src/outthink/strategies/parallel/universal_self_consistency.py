@@ -10,6 +10,7 @@ It chooses once among all samples.
 from __future__ import annotations
 
 from outthink.core.capability import Needs
+from outthink.core.given import whole
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
@@ -30,6 +31,7 @@ async def universal_self_consistency(
     run: Run, problem: Problem, n: int | None = None, judge_tokens: int = 256, quorum: int = 1
 ) -> Selection:
     """The one of n samples that the model calls most consistent with the others."""
+    whole("judge_tokens", judge_tokens, 1)
     samples = await drawn_to_score(run, problem, n, judged=True, quorum=quorum)
     answers = await run.answers(problem, samples)
     *_, majority = growing(samples, answers)

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from outthink.core.capability import Needs
 from outthink.core.errors import BadInput, UnknownName
+from outthink.core.given import whole
 from outthink.core.problem import Problem
-from outthink.core.run import Run
+from outthink.core.run import MOST_AT_ONCE, Run
 from outthink.core.sample import Sample
 from outthink.core.selection import Selection
 from outthink.core.strategy import strategy
@@ -46,9 +47,10 @@ async def xmbr(
     """The one of n samples with the highest mean utility against all of them and m samples in another language."""
     if utility not in UTILITIES:
         raise UnknownName("utility of xmbr", utility, UTILITIES)
-    if m < 0 or (m and not language):
-        raise BadInput(f"m is {m} and must be 0 or more, with a language", where="xmbr")
+    if not 0 <= m <= MOST_AT_ONCE or (m and not language):
+        raise BadInput(f"m is {m} and must be from 0 to {MOST_AT_ONCE:,}, with a language", where="xmbr")
     judged = utility == "judge" or m > 0  # a part of the budget is left for what follows
+    whole("judge_tokens", judge_tokens, 1)
     samples = await drawn_to_score(run, problem, n, judged=judged, quorum=quorum, temperatures=temperatures(hedge))
     answers = await run.answers(problem, samples)
     *_, majority = growing(samples, answers)

@@ -32,6 +32,8 @@ from outthink.parts.voting import growing
 Calibration = Sequence[Sequence[float]]
 ROUND = 4
 """Samples at a time where n is None, until the budget is spent."""
+MOST_AT_ONCE = 1024
+"""Samples at a time of any n: each is a child run of its own, which is held in memory."""
 
 
 @strategy(
@@ -107,8 +109,9 @@ def _of(problem: Problem, calibration: Calibration | Mapping[str, Calibration] |
         if problem.id not in calibration:
             raise BadInput(f"holds no scores of problem {problem.id!r}", where="calibration of atts")
         calibration = calibration[problem.id]
-    turns = [] if calibration is None else calibration
-    if not _listed(turns) or not all(_listed(turn) and all(isinstance(each, (int, float)) for each in turn) for turn in turns):
+    turns = [[]] if calibration is None else calibration
+    listed = _listed(turns) and len(turns) > 0 and all(map(_listed, turns))
+    if not listed or not all(isinstance(each, (int, float)) for turn in turns for each in turn):
         raise BadInput("must be lists of scores, one list for each turn, or such lists by problem", where="calibration of atts")
     return calibration
 
@@ -120,4 +123,6 @@ def _listed(value: object) -> bool:
 def _rounds(run: Run, n: int | None) -> Iterable[int]:
     if n is None and not run.left.limits():
         raise BadInput("n=None fills the budget, and there is none; give a budget such as '64 samples'", where="atts")
-    return itertools.repeat(ROUND) if n is None else (n,)
+    if n is None:
+        return itertools.repeat(ROUND)
+    return [*[MOST_AT_ONCE] * (n // MOST_AT_ONCE), *([rest] if (rest := n % MOST_AT_ONCE) else [])]

@@ -40,8 +40,8 @@ async def best_first(
     proved: float = 1.0,
 ) -> Selection:
     """Expand the most probable answer so far (length-normalised by depth ** alpha), until one is proved."""
-    if branching < 1 or expansions < 1 or alpha < 0:
-        raise BadInput("branching and expansions must be 1 or more, alpha 0 or more", where="best_first")
+    if min(branching, expansions) < 1 or alpha < 0 or failed >= proved:
+        raise BadInput("branching and expansions must be 1 or more, alpha 0 or more, failed below proved", where="best_first")
     opened, seen, pushed = [(0.0, 0, ROOT)], {ROOT.text}, 0
     ended, chosen, failures = list[Trace](), Selection(None), list[str]()
     for _ in range(expansions):

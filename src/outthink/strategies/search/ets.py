@@ -14,6 +14,7 @@ import math
 
 from outthink.core.capability import Needs
 from outthink.core.errors import BadInput
+from outthink.core.given import LARGEST
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
@@ -43,8 +44,9 @@ async def ets(
     rule: str = "weighted",
 ) -> Selection:
     """Share `width` next steps among the leaves worth their cache: `cost` of tree nodes, `coverage` of clusters of steps."""
-    if width < 1 or temperature <= 0 or min(cost, coverage, distance) < 0:
-        raise BadInput("width must be 1 or more, temperature above 0; cost, coverage and distance 0 or more", where="ets")
+    if width < 1 or temperature <= 0 or not all(0 <= each <= LARGEST for each in (cost, coverage, distance)):
+        allowed = f"width must be 1 or more, temperature above 0; cost, coverage and distance from 0 to {LARGEST:,}"
+        raise BadInput(allowed, where="ets")
     tree_selection.installed()
     next_up, ended, chosen = [ROOT] * width, list[Trace](), await choose(run, problem, [], rule)
     while next_up:

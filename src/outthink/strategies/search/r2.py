@@ -20,7 +20,7 @@ from outthink.core.selection import Selection
 from outthink.core.strategy import strategy
 from outthink.parts.hinting import hinted, template
 from outthink.parts.traces import Trace
-from outthink.parts.tree_search import tree_search, unhinted
+from outthink.parts.tree_search import begun, tree_search, unhinted
 
 
 @strategy(
@@ -44,6 +44,7 @@ async def r2(
     """UCT with so many worked `examples` for the whole search and `hints` at each expansion."""
     if min(examples, hints) < 0:
         raise BadInput("examples and hints must be 0 or more", where="r2")
+    await begun(run, problem, simulations, branching, exploration, rule)  # before anything is retrieved
     worked = []
     if examples:
         kind = (await run.generate(template(problem.text), stop=()))[0].whole

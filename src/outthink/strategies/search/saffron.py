@@ -58,8 +58,8 @@ async def saffron(
     compat: bool = False,
 ) -> Selection:
     """Keep the `width` best-rewarded texts, token by token, inside the policy's nucleus; `least` to `most` tokens long."""
-    if min(width, most, top, rewarded) < 1 or not 0 < top_p <= 1 or least > most:
-        raise BadInput("width, most, top and rewarded must be 1 or more, top_p in (0, 1], least at most most", where="saffron")
+    if min(width, most, top, rewarded) < 1 or not 0 < top_p <= 1 or not 0 <= least <= most:
+        raise BadInput("width, most, top and rewarded must be 1 or more, top_p in (0, 1], least from 0 to most", where="saffron")
     beams, start, chosen = [ROOT], run.prompt(problem), Selection(None)
     for position in range(most):
         alive = [beam for beam in beams if beam.ended is None]

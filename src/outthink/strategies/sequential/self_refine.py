@@ -29,8 +29,8 @@ async def self_refine(
     run: Run, problem: Problem, iterations: int = 4, stop: str = "it is correct", scored: bool = False, enough: float = 1.0
 ) -> Selection:
     """Answer, ask for feedback, refine; until the feedback says `stop` (scored: rates the answer `enough`, from 0 to 1)."""
-    if iterations < 0 or not stop:
-        raise BadInput("iterations must be 0 or more, and stop not empty", where="self_refine")
+    if iterations < 0 or not stop or not 0 <= enough <= 1:
+        raise BadInput("iterations must be 0 or more, stop not empty, and enough in [0, 1]", where="self_refine")
     chosen, best = Selection(None), -1.0
     prompt = run.prompt(problem)
     talk = prompts.conversation(prompt)

@@ -36,8 +36,8 @@ async def adaptive_consistency(
 ) -> Selection:
     """The majority of as many samples as settle it, at most n."""
     settled = stopping.rule(rule, threshold, "adaptive_consistency")
-    if batch < 1:
-        raise BadInput(f"batch is {batch} and must be 1 or more", where="adaptive_consistency")
+    if min(batch, least) < 1 or not 0 < settled.threshold <= 1:
+        raise BadInput("batch and least must be 1 or more, threshold in (0, 1]", where="adaptive_consistency")
     draws = Draws(run, problem, n, quorum)
     while draws.open:
         await draws.more(batch)

@@ -42,7 +42,8 @@ async def certaindex(
     """The answer of one sample, as soon as probes of it agree."""
     if level not in probing.LEVELS:
         raise UnknownName("level of certaindex", level, probing.LEVELS)
-    agree, every = agree or probing.LEVELS[level].agree, every or probing.LEVELS[level].every
+    agree = probing.LEVELS[level].agree if agree is None else agree
+    every = probing.LEVELS[level].every if every is None else every
     if min(agree, every, tokens) < 1:
         raise BadInput("every, agree and tokens must be 1 or more", where="certaindex")
     start, said, told = run.prompt(problem), 0, probing.Certainty(agree, compat)

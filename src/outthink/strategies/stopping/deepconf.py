@@ -9,7 +9,7 @@ form helps differs by model, and below plain majority has been seen: compare the
 from __future__ import annotations
 
 from outthink.core.capability import Needs
-from outthink.core.errors import BadInput
+from outthink.core.errors import BadInput, UnknownName
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.problem import Problem
 from outthink.core.run import Run
@@ -32,6 +32,8 @@ async def deepconf(
     quorum: int = 1,
 ) -> Selection:
     """The answer that the surest of n samples vote for."""
+    if form not in confidence.FORMS:
+        raise UnknownName("form of confidence of deepconf", form, confidence.FORMS)
     if not 0 < keep <= 1 or window < 1 or top < 1:
         raise BadInput(
             f"keep = {keep} must be above 0 and at most 1, window = {window} and top = {top} 1 or more", where="deepconf"

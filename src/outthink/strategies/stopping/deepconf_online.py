@@ -47,8 +47,10 @@ async def deepconf_online(
     quorum: int = 1,
 ) -> Selection:
     """The vote of n samples, weighted by confidence, of which unsure ones are left half-way."""
-    if not 0 < keep <= 1 or min(warmup, window, width, top) < 1:
-        raise BadInput("keep must be above 0 and at most 1; warmup, window, width and top 1 or more", where="deepconf_online")
+    if not 0 < keep <= 1 or not 0 <= consensus <= 1 or min(warmup, window, width, top) < 1:
+        raise BadInput(
+            "keep must be in (0, 1], consensus in [0, 1]; warmup, window, width, top 1 or more", where="deepconf_online"
+        )
     need = LogprobNeed(top=top, window=window)
     draws = Draws(run, problem, warmup if n is None else min(warmup, n), quorum, logprobs=need)
     await draws.more(warmup)

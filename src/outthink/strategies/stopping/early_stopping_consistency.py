@@ -31,8 +31,8 @@ async def early_stopping_consistency(
     run: Run, problem: Problem, n: int | None = None, window: int = 5, risk: float = 0.0, quorum: int = 1
 ) -> Selection:
     """The answer of the first unanimous window of samples, else the majority of n."""
-    if window < 1 or risk < 0:
-        raise BadInput(f"window = {window} must be 1 or more and risk = {risk} 0 or more", where="early_stopping_consistency")
+    if window < 1 or not 0 <= risk <= 1:
+        raise BadInput(f"window = {window} must be 1 or more and risk = {risk} in [0, 1]", where="early_stopping_consistency")
     draws = Draws(run, problem, n, quorum)
     while draws.open:
         answers = await draws.more(window)

@@ -13,6 +13,7 @@ is settled.
 from __future__ import annotations
 
 from outthink.core.errors import BadInput
+from outthink.core.given import LARGEST
 from outthink.core.problem import Problem
 from outthink.core.run import Run
 from outthink.core.selection import Selection
@@ -37,12 +38,12 @@ async def saturation(
     quorum: int = 1,
 ) -> Selection:
     """The majority of as many samples as are expected to be worth it, at most n."""
-    if gain < 0 or min(solved, missed) <= 0 or not 0 < ceiling <= 1:
-        raise BadInput("gain must be 0 or more, solved and missed above 0, ceiling in (0, 1]", where="saturation")
+    if gain < 0 or not 0 < solved <= LARGEST or not 0 < missed <= LARGEST or not 0 < ceiling <= 1:
+        raise BadInput("gain must be 0 or more, solved and missed above 0 and counts, ceiling in (0, 1]", where="saturation")
     draws = Draws(run, problem, n, quorum)
     while draws.open:
         await draws.more()
         agree, drawn = max(draws.counts, default=0), draws.asked
-        if draws.enough and expected_gain(solved + agree, missed + drawn - agree, drawn, ceiling) <= gain:
+        if draws.enough and expected_gain(solved + agree, missed + (drawn - agree), drawn, ceiling) <= gain:
             break
     return draws.chosen()
