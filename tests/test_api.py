@@ -9,7 +9,7 @@ import pytest
 
 import outthink
 from outthink.core.errors import BadInput
-from outthink.testing.simulated import SimulatedBackend
+from outthink.testing.simulated import Faults, SimulatedBackend
 from outthink.testing.worlds import Odds, World
 
 WORLD = World({"p": Odds("seven", {"seven": 0.6, "eight": 0.4})})
@@ -28,6 +28,17 @@ def test_runs_that_the_whole_budget_ended_are_told_of() -> None:
     (note,) = [each for each in found.remarks if "whole evaluation" in each]
     assert re.match(r"[1-6] of 6 runs were ended by the budget of the whole evaluation, and count", note)
     assert not [each for each in outthink.evaluate(world.problems, **how).remarks if "whole" in each]
+
+
+def test_runs_that_failed_are_told_of_with_a_reason() -> None:
+    world = World({f"p{at}": Odds("seven", {"seven": 1.0}) for at in range(4)})
+    model = SimulatedBackend(world, faults=Faults(broken=frozenset({0})))
+    found = outthink.evaluate(
+        world.problems, model=model, task=world.task, strategies=["single", "majority"], budgets="3 samples"
+    )
+    (note,) = [each for each in found.remarks if "failed" in each]
+    assert note.startswith("4 of 8 runs failed; the first, of problem p")
+    assert "this sample always fails" in note
 
 
 @pytest.mark.parametrize("twice", [{"strategies": ["single", "single"]}, {"budgets": ["2 samples", 2]}])

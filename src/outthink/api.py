@@ -150,7 +150,7 @@ async def evaluate_async(
                 waiting[spec.name] = shown, replicate
                 yield spec
 
-        done, missed, ended = 0, list[str](), 0
+        done, ends = 0, _Ends()
         async for spec, result in opened.runs(plain(), strategies=found, keep_samples=True):
             shown, replicate = waiting.pop(spec.name)
             oracle = any(each.oracle for each in opened.bindings.verifiers.values()) and "scores" in _needs(found, spec.strategy)
@@ -159,14 +159,10 @@ async def evaluate_async(
                 opened.task, spec.problem, result, budgets=shown, rungs=between, replicate=replicate, oracle=oracle
             )
             done += 1
-            missed += [f"{result.problem_id}: {result.reason}"] * result.missed
-            ended += result.stop is Stop.BUDGET and result.reason.startswith("the dataset budget")
+            ends.add(result)
             if progress is not None:
                 progress(done, total, result)
-        evaluation.notes += _told(missed, total)
-        if ended:
-            what = f"{ended} of {total} runs were ended by the budget of the whole evaluation"
-            evaluation.notes.append(f"{what}, and count with what they had offered by then, or as wrong")
+        evaluation.notes += ends.told(total)
     return evaluation
 
 
@@ -262,14 +258,31 @@ def _check_all(session: Session, runs: Iterable[tuple[Strategy, Budget, Mapping[
         session.bindings.check(strategy, budget, parameters)
 
 
-def _told(missed: Sequence[str], total: int) -> list[str]:
-    """What a reader must know of runs whose replay asked for what was never recorded. Raises PoolMiss where it is all of them."""
-    if not missed:
-        return []
-    if len(missed) == total:
-        raise PoolMiss(f"each of the {total} runs asked for what was never recorded; the first, of problem {missed[0]}")
-    told = f"{len(missed)} of {total} runs asked for what was never recorded"
-    return [f"{told}, and count with what they had offered by then, or as wrong; the first, of problem {missed[0]}"]
+class _Ends:
+    """The runs of an evaluation that didn't come to their own end."""
+
+    def __init__(self) -> None:
+        self._missed, self._failed, self._cut = list[str](), list[str](), 0
+
+    def add(self, result: Result) -> None:
+        if result.stop is Stop.FAILED:
+            (self._missed if result.missed else self._failed).append(f"{result.problem_id}: {result.reason}")
+        self._cut += result.stop is Stop.BUDGET and result.reason.startswith("the dataset budget")
+
+    def told(self, total: int) -> list[str]:
+        """What a reader must know of them. Raises PoolMiss where each of them asked for what was never recorded."""
+        missed, failed, cut, said = self._missed, self._failed, self._cut, list[str]()
+        by_then = "and count with what they had offered by then, or as wrong"
+        if missed and len(missed) == total:
+            raise PoolMiss(f"each of the {total} runs asked for what was never recorded; the first, of problem {missed[0]}")
+        if missed:
+            first = f"the first, of problem {missed[0]}"
+            said.append(f"{len(missed)} of {total} runs asked for what was never recorded, {by_then}; {first}")
+        if failed:
+            said.append(f"{len(failed)} of {total} runs failed; the first, of problem {failed[0]}")
+        if cut:
+            said.append(f"{cut} of {total} runs were ended by the budget of the whole evaluation, {by_then}")
+        return said
 
 
 def _needs(strategies: Sequence[Strategy], name: str) -> frozenset[str]:
