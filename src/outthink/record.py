@@ -19,6 +19,7 @@ from outthink.api import run_anywhere
 from outthink.core.backend import Backend
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput, InternalError, JournalError
+from outthink.core.given import instance, whole
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.operation import EventKind
 from outthink.core.problem import Problem
@@ -92,10 +93,12 @@ async def record_async(
     Raises BadInput, also where the pool asks something else under the same id or in another task's words, and what `Session`
     raises.
     """
+    for name, path in (("pool", pool), ("journal", journal)):
+        instance(name, path, (str, Path), "a file's name")
     target, asked = Path(pool), load(problems)
-    for name, number in (("samples", samples), ("every", 1 if every is None else every)):
-        if number < 1:
-            raise BadInput(f"is {number} and must be at least 1", where=name)
+    for name, number, least in (("samples", samples, 1), ("every", every, 1), ("logprobs", logprobs, 0)):
+        if number is not None:
+            whole(name, number, least)
     before = _before(target)
     stated = {**(before.metadata if before else {}), **_given(provenance=provenance, licence=licence)}
     require_stated(stated, f"pool {target}")

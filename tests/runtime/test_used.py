@@ -145,3 +145,15 @@ def test_several_are_a_list(wrong: Any) -> None:
     with pytest.raises(BadInput, match=r"budgets: is .* and must be one or a list of them"):
         outthink.evaluate(WORLD.problems, budgets=wrong, **given)
     assert model.calls == 0
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"samples": 1.5}, {"samples": 0}, {"every": "5"}, {"every": 0}, {"logprobs": -1}, {"logprobs": True}, {"journal": 3}],
+)
+def test_a_recording_is_of_whole_numbers(wrong: dict[str, Any], tmp_path: Any) -> None:
+    model, given = backends()
+    settings = {"samples": 2, "provenance": "toy", "licence": "CC0-1.0", **given, **wrong}
+    with pytest.raises(BadInput, match=f"^{next(iter(wrong))}: is "):
+        record(WORLD.problems, tmp_path / "pool.parquet", **settings)
+    assert model.calls == 0
