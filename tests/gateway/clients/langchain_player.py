@@ -38,7 +38,7 @@ async def any_model(name: str) -> None:
     vote = await model(f"{name}@majority:3", max_tokens=8).ainvoke(asked)
     assert vote.usage_metadata is not None
     whole = None
-    async for chunk in model(name, max_tokens=8, stream_usage=True).astream(asked):
+    async for chunk in model(name, max_tokens=8, temperature=0, stream_usage=True).astream(asked):
         whole = chunk if whole is None else whole + chunk
     assert whole is not None
     assert whole.usage_metadata is not None

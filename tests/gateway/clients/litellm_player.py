@@ -23,7 +23,7 @@ def ask(name: str, **more: Any) -> Any:
 
 def any_model(name: str) -> None:
     vote = ask(f"{name}@majority:3", max_tokens=8)
-    chunks = list(ask(name, max_tokens=8, stream=True, stream_options={"include_usage": True}))
+    chunks = list(ask(name, max_tokens=8, temperature=0, stream=True, stream_options={"include_usage": True}))
     whole = litellm.stream_chunk_builder(chunks, messages=MESSAGES)
     told = {"vote": vote, "streamed": whole}
     print(json.dumps({kind: [each.choices[0].message.content, each.usage.completion_tokens] for kind, each in told.items()}))

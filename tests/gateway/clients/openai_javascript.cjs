@@ -10,7 +10,7 @@ const schema = { name: "sum", schema: { type: "object", properties: { total: { t
 
 async function anyModel(name) {
   const vote = await client.chat.completions.create({ model: `${name}@majority:3`, messages, max_tokens: 8 });
-  const options = { model: name, messages, max_tokens: 8, stream_options: { include_usage: true } };
+  const options = { model: name, messages, max_tokens: 8, temperature: 0, stream_options: { include_usage: true } };
   const whole = client.chat.completions.stream(options);
   const streamed = [await whole.finalContent(), (await whole.totalUsage()).completion_tokens];
   console.log(JSON.stringify({ vote: [vote.choices[0].message.content, vote.usage.completion_tokens], streamed }));
