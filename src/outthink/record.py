@@ -18,7 +18,7 @@ import polars as pl
 from outthink.api import run_anywhere
 from outthink.core.backend import Backend
 from outthink.core.budget import Budget
-from outthink.core.errors import BadInput, InternalError, JournalError
+from outthink.core.errors import BadInput, InternalError, JournalLocked
 from outthink.core.given import instance, whole
 from outthink.core.logprobs import LogprobNeed
 from outthink.core.operation import EventKind
@@ -181,7 +181,7 @@ def _unless_paid(file: Path, named: str | Path | None) -> Iterator[None]:
     fresh = not file.exists()
     try:
         yield
-    except JournalError:  # it may be another process's
+    except JournalLocked:  # it is another process's
         raise
     except BaseException:
         if fresh and not holds_samples(file):
