@@ -78,7 +78,7 @@ class Endpoint:
                     return
                 error: BackendError = missing
             except BackendError as raised:
-                error = raised
+                error = raised.with_traceback(None)  # this frame is in it, and would keep it, and be kept by it
             if error is self.broken:
                 raise error
             last = attempt == self.retry.attempts

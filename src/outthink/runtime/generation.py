@@ -94,6 +94,8 @@ class Generation:
             if self._own_stream is not None and self._own_stream.leaving:
                 self._record_left(self._own_stream)
             raise
+        finally:
+            self._batch = None  # it refers to this: nothing that refers to itself is left behind
         return self._arrivals.collected(self.run.name)
 
     def _check(self) -> None:

@@ -8,6 +8,7 @@ time `books`'; several runs at once are the session's.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Coroutine
 from typing import Any
 
@@ -77,7 +78,7 @@ class Interpreter:
         self.books = Books(spec.budget, around, ledger, self.history.before)
         if listener is not None:
             self.books.heard = listener.offered
-        self.races = Races(self)
+        self.races = Races(weakref.proxy(self))  # no cycle: a run that ended is freed at once, without a search for cycles
         self.steps = bindings.step_rule()
         self._memories: dict[tuple[tuple[int, ...], str], dict[str, float | None]] = {}
         before = self.history.before
@@ -107,7 +108,7 @@ class Interpreter:
             if selection.answer is None:
                 reason = self._scored.unanswered()
         except BudgetCut as cut:
-            stop, reason, selection, self._cut = Stop.BUDGET, str(cut), self._best(), True
+            stop, reason, selection, self._cut = Stop.BUDGET, str(cut.with_traceback(None)), self._best(), True
         except OutthinkError as error:
             missed = isinstance(error, PoolMiss) and self._misses_fail
             raised = isinstance(error, (UsageError, InternalError)) and not missed
@@ -130,20 +131,19 @@ class Interpreter:
     async def drive(self, body: Coroutine[Any, Any, Any]) -> Any:
         """Step a coroutine that awaits operations until it returns; raises what it raises."""
         value: Any = None
-        error: BaseException | None = None
+        errors: list[BaseException] = []  # at most one; never in a variable of a frame that its traceback keeps
         while True:
             try:
-                operation = body.throw(error) if error is not None else body.send(value)
+                operation = body.throw(errors.pop()) if errors else body.send(value)
             except StopIteration as stop:
                 return stop.value
-            value = error = None
             if not isinstance(operation, Operation):
-                error = foreign(body, operation)
+                errors.append(foreign(body, operation))
                 continue
             try:
                 value = await self._perform(operation)
             except (OutthinkError, Cut) as raised:
-                error = raised
+                errors.append(raised if isinstance(raised, InternalError) else raised.with_traceback(None))
             except BaseException:
                 self._ended = Cancelled(f"run {self.name} was left")
                 end(body, self._ended)

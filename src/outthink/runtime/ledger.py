@@ -39,9 +39,9 @@ class Scope:
     """
 
     __slots__ = (
+        "around",
         "bounded",
         "budget",
-        "chain",
         "deadline",
         "in_flight",
         "limits",
@@ -64,8 +64,13 @@ class Scope:
         self.in_flight = 0
         self.overrun = 0
         self.waiting: list[tuple[Priority, int, _Waiter]] = []
-        self.chain: tuple[Scope, ...] = (self, *(parent.chain if parent is not None else ()))
+        self.around: tuple[Scope, ...] = parent.chain if parent is not None else ()
         self.bounded = any(scope.limits for scope in self.chain)  # this scope or one around it limits more than time
+
+    @property
+    def chain(self) -> tuple[Scope, ...]:
+        """This scope and those around it. Not kept: what refers to itself is only freed by a search for cycles."""
+        return (self, *self.around)
 
     def first_waiting(self) -> Priority:
         """The priority of whoever is served next; that of nobody when nobody waits."""

@@ -146,6 +146,7 @@ class Races:
         if stream.final is None and not stream.was_left:
             self.run.history.add_outcome(key, "left", operation.digest(), None)
         await stream.leave()
+        stream.task = None  # what it was left by has it in its traceback
         self._streams.pop(key, None)
         sample = stream.left_sample
         if stream.final is not None and isinstance(stream.final.value, Generated):
