@@ -14,7 +14,9 @@ from outthink.testing.worlds import Odds, World
 WORLD = World({"p": Odds("a", {"a": 0.6, "b": 0.4})})
 
 
-@pytest.mark.parametrize("strategy", ["single", "majority", "adaptive_consistency", "self_refine", "first_finish", "early_stopping_consistency"])
+@pytest.mark.parametrize(
+    "strategy", ["single", "majority", "adaptive_consistency", "self_refine", "first_finish", "early_stopping_consistency"]
+)
 @pytest.mark.parametrize("faults", [CALM, Faults(refused=0.1, lost=0.2, withheld=0.1)])
 async def test_nothing_of_ours_is_left_to_the_search_for_cycles(strategy: str, faults: Faults) -> None:
     retry = Retry(attempts=2, base=1e-4, longest=1e-3)
