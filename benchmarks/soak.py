@@ -49,7 +49,7 @@ FAULTS = {
     "half_stream": 0.01,
     "null_content": 0.01,
 }
-MODELS = ("calm", "calm@majority:4", "stormy", "stormy@majority:8", "stormy@best_of_majority:4", "stormy@self_refine", "nothing")
+MODELS = ("calm", "calm@majority:4", "stormy", "stormy@majority:8", "stormy@best_of_n:4", "stormy@self_refine", "nothing")
 CLIENTS = 24
 BUSY = ("outthink_requests_under_way ", "outthink_requests_waiting ", "outthink_upstream_in_flight")
 
@@ -72,7 +72,7 @@ def configuration(folder: Path, calm: str, stormy: list[str], key: str) -> str:
     return (
         f'[server]\nport = 0\nstate = "{folder / "state"}"\n[limits]\nat_once = 16\nqueue = 64\nqueue_seconds = 20\n'
         f'[health]\nevery_seconds = 1\nopen_seconds = 0.5\n[records]\nfolder = "{folder / "records"}"\nmegabytes = 50\n'
-        f'[models.calm]\nupstreams = [{{ url = "{calm}" }}]\n[models.stormy]\n{ups}'
+        f'[models.calm]\nupstreams = [{{ url = "{calm}" }}]\n[models.stormy]\nverifier = "judge"\n{ups}'
         f'[keys.soak]\nhash = "{hash_of(key)}"\noperator = true\n[logs]\nlevel = "warning"\n'
     )
 

@@ -72,9 +72,12 @@ async def test_every_strategys_record_is_good_for_all_of_it(tmp_path: Path) -> N
             assert shown["notes"] == [], name
             if status != 200:  # its scores are no weights, or the like
                 assert shown["state"] == "failed", name
-                assert shown["reason"] == reply["error"]["message"], name
-                with pytest.raises(UsageError):
-                    await resume(record, file=tmp_path / "gateway.toml")
+                assert reply["error"]["message"].startswith(shown["reason"]), name
+                try:  # refused again, or still without an answer
+                    again = await resume(record, file=tmp_path / "gateway.toml")
+                except UsageError:
+                    continue
+                assert (again.answers, again.why_none) == ((), reply["error"]["message"]), name
                 continue
             found = await resume(record, file=tmp_path / "gateway.toml")
             assert [each.text for each in found.answers] == [choice["message"]["content"] for choice in reply["choices"]], name
