@@ -250,7 +250,7 @@ def _why_none(job: Job, result: Result, counting: Counting) -> Refusal:
         return refusal_of(error)
     return Refusal(
         502,
-        f"{result.reason or 'the model gave nothing that can be used'} ({counting.samples} samples arrived)",
+        f"{result.reason or 'the model gave nothing that can be used'} ({len(result.samples)} samples arrived)",
         code="no_valid_answer",
         headers={"X-Should-Retry": "false"},
     )
