@@ -78,9 +78,9 @@ async def _configured(given: dict[str, Any]) -> None:
 
 
 def _tell(url: str) -> None:
-    # What is loaded stays: no search for cycles looks at it again. Of what requests leave behind a little is taken often,
-    # because every request under way waits for it.
+    # What is loaded stays: no search for cycles looks at it again. Requests leave none (tests/runtime/test_garbage.py), but for
+    # what broken connections leave: rare searches through little will do, since every request under way waits for them.
     gc.collect()
     gc.freeze()
-    gc.set_threshold(5_000, 50, 100)
+    gc.set_threshold(5_000, 50, 10)
     note(f"listening on {url}/v1")
