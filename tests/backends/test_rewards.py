@@ -11,16 +11,19 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from outthink.backends.rewards import RewardBackend
-from outthink.core.backend import Request
-from outthink.core.errors import BackendError, BadInput, Lost, UnknownName
+from outthink.core.backend import Backend, Request
+from outthink.core.errors import BackendError, BadInput, Lost, UnknownName, Unsupported
 from outthink.core.prompt import Prompt
 from outthink.core.sampling import Sampling
 from outthink.core.selection import Result
+from outthink.core.verifier import Verifier
 from outthink.models import backend_of
 from outthink.session import Session
 from outthink.testing.simulated import SimulatedBackend
 from outthink.testing.trees import Node, TreeWorld
+from outthink.verifiers.judge import Judge
 from outthink.verifiers.reward import Reward
+from outthink.verifiers.verdict import Verdict
 
 WORLD = TreeWorld.grown(
     {"p": ("gold", Node(below={"a": Node(0.5, 0.8, {"gold": Node(1, 0.9)}), "b": Node(0.5, 0.4, {"tin": Node(1, 0.6)})}))}
@@ -126,3 +129,42 @@ def test_search_under_a_reward_model() -> None:
     assert found.answer == "gold"
     assert found.confidence == pytest.approx(0.9)
     assert found.usage.calls == 16 + 3
+
+
+@pytest.mark.parametrize(
+    ("model", "verifier", "roles", "error"),
+    [
+        (
+            "able",
+            Reward(),
+            {"prm": "able"},
+            r"reward.*, of its prm, needs rewards, and simulated gives text; .*pooling:URL#name.*verdict",
+        ),
+        ("able", Reward(), {"prm": "numbers"}, None),
+        ("able", Judge(), {"judge": "numbers"}, r"judge.*, of its judge, needs text, and pooling:\S+#prm is a reward model"),
+        ("able", Verdict(), {"prm": "numbers"}, r"verdict.*, of its prm, needs text, and pooling:.*the verifier `reward`"),
+        ("numbers", Reward(), {"prm": "numbers"}, r"strategy best_of_n needs text, and pooling:"),
+    ],
+)
+def test_numbers_and_text_are_no_substitutes(model: str, verifier: Verifier, roles: dict[str, str], error: str | None) -> None:
+    """Refused before anything is sent, in both directions."""
+    told: list[dict[str, Any]] = []
+
+    async def use(url: str) -> None:
+        able = SimulatedBackend(WORLD)
+        backends: dict[str, Backend] = {"able": able, "numbers": RewardBackend(url)}
+        players = {role: backends[name] for role, name in roles.items()}
+        async with Session(backends[model], task=WORLD.task, verifier=verifier, roles=players) as session:
+            if error is None:
+                await session.solve(WORLD.problems[0], "best_of_n", "2 samples, 20 calls")
+                assert told
+                return
+            with pytest.raises(Unsupported, match=error):
+                await session.solve(WORLD.problems[0], "best_of_n", "2 samples, 20 calls")
+        assert (told, able.calls) == ([], 0)
+
+    def answer(body: dict[str, Any]) -> object:
+        told.append(body)
+        return {"data": [{"data": [0.5]}], "usage": {"prompt_tokens": 1}}
+
+    asyncio.run(with_server(answer, use))

@@ -124,6 +124,16 @@ def test_what_was_never_paid_for_is_not_kept(outthink: Outthink, server: FakeSer
     assert not left_over(tmp_path)
 
 
+def test_a_setting_that_proves_wrong_on_the_way_says_that_what_was_spent_is_recorded(outthink: Outthink) -> None:
+    """Scores that can't be weights are known when they come."""
+    pytest.importorskip("xllamacpp")
+    words = ("--model", "tiny", "--task", "countdown", "--strategy", "weighted_majority", "--verifier", "mean_logprob")
+    said = outthink("solve", "make 59 from 5 6 13 25", *words, "--param", "n=2")
+    assert said.code == 2
+    assert "is no weight: it must be 0 or more" in said.err
+    assert "what was paid for is recorded; go on with the same settings by:\n  outthink resume" in said.err
+
+
 def test_settings_come_from_the_file_and_a_flag_wins(outthink: Outthink, model: str) -> None:
     Path("outthink.toml").write_text(f'model = "{model}"\n[solve.param]\nn = 3\n')
     assert outthink("solve", PROBLEM, "--json").document["usage"]["samples"] == 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,15 +13,19 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from outthink.core.errors import BadInput, JournalMismatch, UnknownName
+from outthink.core.errors import BadInput, JournalMismatch, UnknownName, Unsupported
 from outthink.gateway.config import parse
+from outthink.gateway.gateway import opened
 from outthink.gateway.operation import Operation
 from outthink.gateway.resuming import resume
 from outthink.gateway.server import listening
+from outthink.runtime.ledger import Ledger
 from outthink.testing.fake_server import FakeServer, FakeSettings
 
 KEY = "reward-key-0123456789"
 MODEL = '[models.a]\nupstreams = [{ url = "http://x" }]\n'
+REWARDS = '[models.r]\nupstreams = [{ url = "pooling:http://x#prm" }]\n'
+MIXED = '[models.m]\npublic = false\nupstreams = [{ url = "http://x" }, { url = "score:http://x#prm" }]\n'
 OTHER = '[models.b]\nupstreams = [{ url = "http://y" }]\n'
 
 
@@ -108,6 +113,37 @@ async def test_a_reward_model_scores_with_the_settings_and_the_key_of_the_file(t
             await resume(record)
 
 
+async def test_a_role_that_its_model_cannot_play_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    told: list[dict[str, Any]] = []
+    (tmp_path / "secret").write_text(KEY)
+    async with FakeServer(FakeSettings()) as fake, rewarding(told) as url:
+        models = (
+            f'[models.chats]\nupstreams = [{{ url = "{fake.url}" }}]\nverifier = "reward"\nroles = {{ prm = "text" }}\n'
+            f'[models.text]\nupstreams = [{{ url = "{fake.url}" }}]\nverifier = "judge"\n'
+            'roles = { prm = "rewards", judge = "rewards" }\n'
+            f'[models.rewards]\npublic = false\nupstreams = [{{ url = "{url}", key_file = "{tmp_path / "secret"}" }}]\n'
+        )
+        async with serving(tmp_path, models) as (base, session):
+            before = fake.accounts.requests
+            for model, verifier, why in [
+                ("chats", "reward", r"of its prm, needs rewards, and \S+ gives text; .*pooling:URL#name"),
+                ("text", "judge", r"of its judge, needs text, and pooling:\S+ is a reward model"),
+                ("text", "verdict", r"of its prm, needs text, and pooling:\S+ is a reward model"),
+            ]:
+                own = {"strategy": "best_of_n", "parameters": {"n": 2}, "verifier": verifier}
+                status, reply = await asked(base, session, model=model, outthink=own)
+                assert (status, reply["error"]["code"]) == (400, "unsupported"), reply
+                assert re.search(why, reply["error"]["message"])
+                assert "usage" not in reply
+            assert (told, fake.accounts.requests) == ([], before)
+
+
+async def test_a_reward_model_alone_is_not_served() -> None:
+    with pytest.raises(Unsupported, match="a model that clients chat with needs text, and pooling:"):
+        async with opened(["pooling:http://127.0.0.1:9#prm"], ledger=Ledger()):
+            pass
+
+
 async def test_objects_play_roles(tmp_path: Path) -> None:
     Retriever.asked.clear()
     async with FakeServer(FakeSettings()) as fake:
@@ -147,6 +183,8 @@ async def test_search_by_models_that_only_play_roles(strategy: str, tmp_path: Pa
         (MODEL + 'roles = { retriever = "no_such.module:Bank" }', r"roles\.retriever: .*can't be loaded"),
         (MODEL + "verifiers = { verdict = { agregate = 'min' } }", r"models\.a\.verifiers\.verdict\) is .*agregate"),
         (MODEL + "verifiers = { veredict = {} }", r"no verifier \(g\.toml: models\.a\.verifiers\.veredict\) is .*verdict"),
+        (REWARDS, r"models\.r\.public: can't be true: a reward model gives numbers.*public = false.*prm"),
+        (MODEL + MIXED, r"models\.m\.upstreams: are reward models and others"),
         (MODEL + "public = false", r"g\.toml: models: names none that clients may use"),
         (
             MODEL + 'prices = { prompt = 1, completion = 1 }\nbudget = "$1"\nroles = { judge = "b" }\n' + OTHER,

@@ -274,6 +274,8 @@ def test_a_pool_can_do_what_all_its_upstreams_can() -> None:
         4096,
     )
     assert common([first]) == first
+    numbers = Capabilities(rewards=True)
+    assert [common(each).rewards for each in ([numbers], [numbers] * 2, [numbers, first])] == [True, True, False]
     assert common([first, Capabilities()]).slots is None
 
 

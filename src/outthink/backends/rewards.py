@@ -70,7 +70,7 @@ class RewardBackend:
     @property
     def capabilities(self) -> Capabilities:
         """It reads any text, and generates none."""
-        return Capabilities(chat=True, raw=True, prefix=True, stop=False, seed=True)
+        return Capabilities(chat=True, raw=True, prefix=True, stop=False, seed=True, rewards=True)
 
     async def open(self) -> None:
         """Make the connection pool; nothing is sent."""

@@ -39,7 +39,7 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 EXIT_CODES = {
     Exit.OK: "every problem was answered",
     Exit.UNANSWERED: "the run finished, but a problem could not be answered",
-    Exit.USAGE: "a flag, a file or a setting can't be used; nothing was spent",
+    Exit.USAGE: "a flag, a file or a setting can't be used; nothing was spent, or what was is recorded",
     Exit.BUDGET: "the budget was spent before there was any answer",
     Exit.BACKEND: "the model can't be reached, or refuses for good",
     Exit.BUG: "a bug of Outthink's",

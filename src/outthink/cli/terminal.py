@@ -55,7 +55,7 @@ class Output:
         """Print why there is no result: one line on stderr, and with `--json` a document that says the same."""
         note(f"outthink: {message}")
         if self.resume:
-            note(f"what was paid for is recorded; go on with:\n  {self.resume}")
+            note(f"what was paid for is recorded; go on with the same settings by:\n  {self.resume}")
         if self.as_json:
             self.show({"error": message, "exit_code": code, "resume": self.resume or None}, "")
 

@@ -19,6 +19,7 @@ class Needs(StrEnum):
     CHAT = "chat"  # further turns after an answer
     PREFIX = "prefix"  # continue a given beginning of an answer
     STEPS = "steps"  # go on step by step: continue a beginning, and stop at a string
+    REWARDS = "rewards"  # numbers in place of text
     STREAM = "stream"  # partial samples while they are generated, and cancel that frees the server
 
 
@@ -58,6 +59,7 @@ class Capabilities:
     counts:           each piece of a stream says exactly how many tokens came so far
     exact_cancel:     a request that is cancelled says at once how much it had
     prompt_logprobs, token_ids, guided: log-probabilities of the prompt; token ids in and out; grammar or JSON schema
+    rewards:          answers with numbers (each sample's meta "rewards"), and never with text
     slots:            how many requests it works on at once, or None where that must be found out
     context:          most prompt plus completion tokens of one sample, or None where unknown
     vocabulary:       size of the vocabulary, or 0 where unknown
@@ -79,6 +81,7 @@ class Capabilities:
     prompt_logprobs: bool = False
     token_ids: bool = False
     guided: bool = False
+    rewards: bool = False
     slots: int | None = None
     context: int | None = None
     vocabulary: int = 0
@@ -95,7 +98,17 @@ class Capabilities:
             )
 
     def require(self, needs: Collection[Needs | LogprobNeed], who: str, backend: str) -> None:
-        """Raise Unsupported for the first need that this backend can't meet."""
+        """Raise Unsupported for the first need that this backend can't meet: where rewards aren't needed, text is."""
+        if Needs.REWARDS in needs and not self.rewards:
+            raise Unsupported(
+                f"{who} needs rewards, and {backend} gives text; bind the server of a reward model, such as pooling:URL#name, "
+                "or choose the verifier `verdict`, which reads the log-probabilities of a model that generates"
+            )
+        if self.rewards and Needs.REWARDS not in needs:
+            raise Unsupported(
+                f"{who} needs text, and {backend} is a reward model, which gives numbers only; "
+                "bind a model that generates, and this one as the role prm of the verifier `reward`"
+            )
         for each in needs:
             if isinstance(each, LogprobNeed):
                 self.require_logprobs(each, who, backend)

@@ -128,6 +128,7 @@ async def opened(
         for text in models:
             endpoint = await at(text)
             name = endpoint.backend.name
+            endpoint.backend.capabilities.require((), "a model that clients chat with", name)
             short = name.rpartition("#")[2] if "#" in name else name.rpartition(":")[2]
             aliases = ("embedded",) if text == "embedded" else ()
             endpoints = {"generator": endpoint, "judge": endpoint, **players}

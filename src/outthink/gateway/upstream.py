@@ -101,6 +101,7 @@ def common(all_: Sequence[Capabilities]) -> Capabilities:
         prompt_logprobs=every("prompt_logprobs"),
         token_ids=every("token_ids"),
         guided=every("guided"),
+        rewards=every("rewards"),
         slots=None if None in slots else sum(number or 0 for number in slots),
         context=min(contexts, default=None),
         vocabulary=first.vocabulary if all(each.vocabulary == first.vocabulary for each in all_) else 0,

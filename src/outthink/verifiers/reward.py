@@ -52,7 +52,7 @@ class Reward(Process):
             f"no reply of the role prm held a finite number at place={place}, or none arrived; bind a server of a reward model, "
             "such as pooling:URL#name"
         )
-        self.roles: Roles = {"prm": {Needs.PREFIX}}
+        self.roles: Roles = {"prm": {Needs.REWARDS, Needs.PREFIX}}
         self._mark, self._place, self._transform = mark, place, TRANSFORMS[transform]
 
     async def judged(self, run: Run, problem: Problem, texts: Sequence[str]) -> list[float | None]:

@@ -165,6 +165,7 @@ def _check_model(config: Config, model: Model, where: str) -> None:
         if names.index(names[at]) != at:
             raise BadInput(f"is called {names[at]!r} like another one; give it a `name`", where=place)
         _check_upstream(config, upstream, place)
+    _check_rewarding(model, where)
     for budget, whose in ((model.budget, f"{where}.budget"), (config.defaults.budget, "[defaults]: budget")):
         if budget is not None and budget.usd is not None and model.prices is None:
             raise BadInput(
@@ -172,6 +173,18 @@ def _check_model(config: Config, model: Model, where: str) -> None:
             )
     for role, player in model.roles.items():
         _check_role(config, model, role, player, f"{where}.roles.{role}")
+
+
+def _check_rewarding(model: Model, where: str) -> None:
+    rewarding = [is_reward_server(each.url) for each in model.upstreams]
+    if any(rewarding) and model.public:
+        raise BadInput(
+            "can't be true: a reward model gives numbers, and clients ask for text; "
+            "write public = false, and name the model in the roles of another one, as its prm",
+            where=f"{where}.public",
+        )
+    if any(rewarding) and not all(rewarding):
+        raise BadInput("are reward models and others, which can't stand in for each other", where=f"{where}.upstreams")
 
 
 def _check_role(config: Config, model: Model, role: str, player: str, where: str) -> None:
