@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 
 from outthink.evaluation.comparison import Rung, mixed
 from outthink.evaluation.intervals import Interval, accuracy, difference
-from outthink.report.plot import COLOURS, INK
+from outthink.report.drawing import COLOURS, INK
 
 ROOT = Path(__file__).parent.parent
 BASELINE = "best_of_n"

@@ -68,7 +68,7 @@ def test_stopped_counts_go_by_likelihood_alone(outthink: Outthink) -> None:
         (["counts.csv", "--seed", "-1"], "seed: is -1 and must be at least 0"),
         (["counts.csv", "--unit", "tokens"], "is a table of counts, of which unit says nothing"),
         (["counts.csv", "--strategy", "majority"], "of which strategy says nothing"),
-        (["counts.csv", "--form", "power_law", "--resamples", "2", "--plot", "no/such/place.png"], "can't be written"),
+        (["counts.csv", "--form", "power_law", "--resamples", "2", "--plot", "no/such/place.png"], "folder that doesn't exist"),
         (["counts.csv", "--form", "power_law", "--resamples", "2", "--save", "no/such/law.json"], "can't be written"),
     ],
 )

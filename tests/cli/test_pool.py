@@ -230,7 +230,13 @@ def test_curves_of_a_pool_are_asked_without_a_strategy(outthink: Outthink) -> No
     points = outthink("pool", "curves", pool, "--json").document["points"]
     assert {point["n"] for point in points} == {1, 2, 4, 8}
     assert next(each["accuracy"] for each in points if (each["selector"], each["n"]) == ("majority", 8)) == 1
+    drawn = outthink("pool", "curves", pool, "--plot", "curves.png", "--json")
+    assert (drawn.code, drawn.document["points"]) == (0, points)
+    assert "plot: curves.png" in drawn.err
+    assert Path("curves.png").read_bytes().startswith(b"\x89PNG")
     for words, why in (
+        (("--plot", "curves.jpg"), "must end with .png, .svg or .pdf"),
+        (("--plot", "no/such/place.png"), "folder that doesn't exist"),
         (("--samples", "9"), "between 1 and 8"),
         (("--samples", "x"), "no number"),
         (("--scores", "gold"), "gold"),

@@ -9,13 +9,14 @@ import polars as pl
 import pytest
 
 from outthink.core.errors import BadInput
-from outthink.evaluation.curves import at_k, best_score_at_k, coverage_at_k, curves, plurality_at_k
+from outthink.evaluation.curves import at_k, best_score_at_k, coverage_at_k, plurality_at_k
 from outthink.evaluation.estimators import majority_at_k
 from outthink.evaluation.pool import Pool
 from outthink.evaluation.prefixes import ORACLE
 from outthink.evaluation.problem_samples import ProblemSamples
 from outthink.evaluation.resampling import resample
 from outthink.evaluation.write import write_pool
+from outthink.report.curves import curves
 
 
 @pytest.fixture

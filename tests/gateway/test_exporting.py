@@ -14,11 +14,11 @@ import pytest
 import outthink
 from outthink.core.errors import BadInput
 from outthink.core.problem import Problem
-from outthink.evaluation.curves import curves
 from outthink.evaluation.description import facts
 from outthink.evaluation.pool import Pool
 from outthink.evaluation.recorded import RecordedTask
 from outthink.gateway.exporting import export_records
+from outthink.report.curves import curves
 from outthink.runtime.journal import Journal
 from tests.gateway.recorded import QUESTION, TOOLS, TURNS, ask_all, recording
 from tests.gateway.serving import says

@@ -178,7 +178,7 @@ def test_a_notebook_gets_picture_and_table_escaped(evaluation: Evaluation) -> No
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert not set(text) & set("\x1b\x00\u202e\ud800")
-    assert evaluation.figure().axes
+    assert evaluation.plot().axes
 
 
 async def test_what_the_rows_can_not_say_is_said() -> None:
@@ -224,16 +224,16 @@ async def test_a_page_of_problems_without_gold_answers_has_no_picture_and_no_ver
     text = page(made)
     assert "<svg" not in text
     assert 'class="tag right"' not in text
-    with pytest.raises(BadInput, match="no row has an accuracy"):
+    with pytest.raises(BadInput, match="nothing has an accuracy"):
         made.plot("never.png")
 
 
 def test_pictures_are_written_as_their_names_say(evaluation: Evaluation, tmp_path: Path) -> None:
     assert evaluation.plot(tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
     assert b"<svg" in evaluation.plot(tmp_path / "plot.svg").read_bytes()
-    for wrong in (tmp_path / "plot.nonsense", tmp_path / "missing" / "plot.png"):
-        with pytest.raises(BadInput, match="can't be written"):
-            evaluation.plot(wrong)
+    for wrong, why in (("plot.nonsense", "must end with"), ("missing/plot.png", "folder that doesn't exist")):
+        with pytest.raises(BadInput, match=why):
+            evaluation.plot(tmp_path / wrong)
     with pytest.raises(BadInput, match="can't be written"):
         evaluation.report(tmp_path / "missing" / "report.html")
 

@@ -55,6 +55,7 @@ def describe(output: Output, pool: str) -> None:
 @click.option("--weights", metavar="COLUMN", help="Weigh votes by this column; default: score, where it was recorded.")
 @click.option("--scores", metavar="COLUMN", help="Choose the best by this column; default: score, where it was recorded.")
 @click.option("--seed", default=0, show_default=True)
+@click.option("--plot", "picture", type=click.Path(dir_okay=False), help="Draw the curves here: .png, .svg or .pdf.")
 @as_json
 @click.pass_obj
 def curves(output: Output, /, pool: str, **given: Any) -> None:
@@ -62,14 +63,16 @@ def curves(output: Output, /, pool: str, **given: Any) -> None:
 
     Any other strategy is asked by `outthink eval --pool`.
     """
-    from outthink.evaluation.curves import curves as made
     from outthink.evaluation.pool import Pool
+    from outthink.report.curves import curves as made
 
     found = Pool.read(pool, texts=False)
     found = found.of(given["model"]) if given["model"] is not None else found
     score = "score" if found.frame["score"].count() else None
     ns = [_count(part) for part in given["ns"].split(",")] if given["ns"] else None
     measured = made(found, ns, weights=given["weights"] or score, scores=given["scores"] or score, seed=given["seed"])
+    if given["picture"] is not None:
+        note(f"plot: {measured.plot(given['picture'])}")
     points, notes = measured.to_polars().to_dicts(), list(measured.notes)
     output.show({"name": measured.name, "problems": measured.problems, "points": points, "notes": notes}, str(measured))
 

@@ -9,7 +9,6 @@ import numpy as np
 import polars as pl
 
 from outthink.core.errors import BadInput
-from outthink.core.shown import Shown, Shows
 from outthink.evaluation.estimators import Floats, best_at_k, majority_at_k, pass_at_k
 from outthink.evaluation.intervals import Interval
 from outthink.evaluation.pool import Pool
@@ -76,61 +75,7 @@ class Point:
     gain: Interval | None
 
 
-@dataclass(frozen=True)
-class Curves(Shows):
-    """What selectors give at every number of samples; printed, a table.
-
-    notes: what a reader of these figures must know of the samples
-    """
-
-    name: str
-    problems: int
-    points: tuple[Point, ...]
-    notes: tuple[str, ...] = ()
-
-    def at(self, selector: str, n: int) -> Point:
-        """One of the points. Raises BadInput where there is none."""
-        for point in self.points:
-            if (point.selector, point.n) == (selector, n):
-                return point
-        raise BadInput(f"there is no {selector!r} at {n}", where=f"curves of {self.name}")
-
-    def to_polars(self) -> pl.DataFrame:
-        """One row per selector and n; low and high are of `accuracy`, run_low and run_high of one run."""
-        return pl.DataFrame(
-            [
-                {
-                    "selector": each.selector, "n": each.n, "accuracy": each.accuracy.value, "low": each.accuracy.low,
-                    "high": each.accuracy.high, "run_low": each.run.low, "run_high": each.run.high,
-                    "gain": each.gain and each.gain.value, "gain_low": each.gain and each.gain.low,
-                    "gain_high": each.gain and each.gain.high,
-                }
-                for each in self.points
-            ],
-            infer_schema_length=None,
-        )  # fmt: skip
-
-    def shown(self) -> Shown:
-        """The table, in percent."""
-        head = ("selector", "samples", "accuracy (95%)", "one run (95%)", "against majority (95%)")
-        rows = [
-            (
-                each.selector, str(each.n), f"{100 * each.accuracy.value:.1f}  {_ends(each.accuracy)}", _ends(each.run),
-                "" if each.gain is None else f"{100 * each.gain.value:+.1f}  {_ends(each.gain)}",
-            )
-            for each in self.points
-        ]  # fmt: skip
-        remark = (
-            "accuracy: on average over runs, over problems like these; one run: what a single run on as many problems may show; "
-            "against majority: at equal samples, paired by problem; all in percent"
-        )
-        return Shown(f"{self.name}: {self.problems} problems", head, rows, "; ".join([remark, *self.notes]))
-
-    def __str__(self) -> str:
-        return self.shown().text()
-
-
-def curves(
+def measured(
     pool: Pool,
     ns: Sequence[int] | None = None,
     *,
@@ -138,7 +83,7 @@ def curves(
     scores: str | None = None,
     resamples: int = 1000,
     seed: int = 0,
-) -> Curves:
+) -> list[Point]:
     """Majority, pass@n and where there is a column for it weighted majority and best-of-n, by two-level resampling.
 
     ns:              numbers of samples; None: 1, 2, 4 ... up to the fewest of a problem
@@ -150,7 +95,7 @@ def curves(
     fewest = min((each.n for each in problems.values()), default=0)
     chosen = ns or sorted({*(1 << step for step in range(fewest.bit_length())), fewest})
     found = resample(list(problems.values()), chosen, resamples=resamples, seed=seed)
-    points = [
+    return [
         Point(
             name, n, found.accuracy(name, n), found.interval(name, n),
             None if name == "majority" else found.gain((name, n), ("majority", n)),
@@ -158,10 +103,10 @@ def curves(
         for name in found.means
         for n in found.ns
     ]  # fmt: skip
-    return Curves(f"{pool.name}/{pool.one_model()}", len(problems), tuple(points), tuple(_notes(pool, weights)))
 
 
-def _notes(pool: Pool, weights: str | None) -> Iterator[str]:
+def notes(pool: Pool, weights: str | None) -> Iterator[str]:
+    """What a reader of `measured` must know of the samples."""
     each = pool.frame.group_by("problem_id").agg(pl.col("prompt", "temperature").drop_nulls().n_unique())
     if mixed := [name for name in ("prompt", "temperature") if (each[name] > 1).any()]:
         yield f"samples of one problem differ in their {' and '.join(mixed)}, and are drawn as if they didn't"
@@ -169,10 +114,6 @@ def _notes(pool: Pool, weights: str | None) -> Iterator[str]:
         yield f"{failed} of {pool.frame.height} samples failed, and are drawn as ones without an answer"
     if weights is not None and (pool.frame[weights].fill_null(0.0) < 0).any():
         yield f"votes weigh {weights} scaled to [0, 1] over all samples of a problem, since some are negative"
-
-
-def _ends(interval: Interval) -> str:
-    return f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
 
 
 def _right(rows: pl.DataFrame) -> Floats:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from outthink.core.budget import Budget
 from outthink.core.errors import BadInput
@@ -168,23 +168,28 @@ class Evaluation:
 
         return table(self, budgets, width)
 
-    def plot(self, path: str | Path) -> Path:
-        """Write accuracy against tokens as a picture; the name's ending says which kind (PNG, SVG, PDF)."""
-        from outthink.report.plot import plot
+    @overload
+    def plot(self, path: None = None) -> Figure: ...
 
-        return plot(self, path)
+    @overload
+    def plot(self, path: str | Path) -> Path: ...
+
+    def plot(self, path: str | Path | None = None) -> Figure | Path:
+        """Accuracy against tokens as a matplotlib figure, which a notebook shows; with a path it is written there instead,
+        all of it or none. The name's ending says which kind: .png, .svg or .pdf.
+
+        Raises BadInput where no row has an accuracy and where it can't be written, and MissingExtra.
+        """
+        from outthink.report.plot import picture
+
+        drawn = picture(self)
+        return drawn if path is None else drawn.write(path)
 
     def report(self, path: str | Path) -> Path:
         """Write one HTML page that needs nothing else."""
         from outthink.report.html import report
 
         return report(self, path)
-
-    def figure(self) -> Figure:
-        """The same picture as a matplotlib figure, to be changed or shown in a notebook."""
-        from outthink.report.plot import figure
-
-        return figure(self)
 
     def to_json(self) -> str:
         """Everything but the details, as JSON: every row, and rung of the baseline, with the mean credit of each problem."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from outthink.core.errors import BadInput, MissingExtra, PredictionRefused
+from outthink.core.errors import PredictionRefused
 from outthink.evaluation.intervals import Interval
 from outthink.laws.compare import Comparison
 from outthink.laws.law import Law
-from outthink.report.plot import COLOURS, FAINT, INK
+from outthink.report.drawing import COLOURS, FAINT, INK
 from outthink.report.text import number, percent, span, visible
 
 if TYPE_CHECKING:
@@ -55,16 +55,9 @@ def plot(found: Comparison, path: str | Path) -> Path:
 
     Raises BadInput where it can't be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import FuncFormatter, NullLocator
-    except ImportError:
-        raise MissingExtra("a plot", "evaluate") from None
+    from outthink.report.picture import Picture
 
-    path, law = Path(path), found.law
-    figure = Figure(figsize=(8, 4.8), facecolor="white")
-    FigureCanvasAgg(figure)
+    law, figure = found.law, Picture(figsize=(8, 4.8), facecolor="white")
     axes = figure.add_axes((0.085, 0.125, 0.885, 0.755))
     axes.set_xscale("log")
     others = [each for each in found.ranked if each.form_name != found.chosen and each.error is not None]
@@ -78,6 +71,8 @@ def plot(found: Comparison, path: str | Path) -> Path:
             "forms were judged on what lies right of here", (found.held_out.largest, 0.015), xycoords=("data", "axes fraction"),
             xytext=(4, 0), textcoords="offset points", color=FAINT, fontsize=8,
         )  # fmt: skip
+    from matplotlib.ticker import FuncFormatter, NullLocator  # only now: without matplotlib a picture says what is missing
+
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.0f}%"))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
@@ -95,11 +90,7 @@ def plot(found: Comparison, path: str | Path) -> Path:
         0.022, 0.9, f"measured points and fitted laws, with a 95% band{over}; dashed beyond what was measured",
         color=FAINT, fontsize=9.5, va="center",
     )  # fmt: skip
-    try:
-        figure.savefig(path, dpi=200)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"can't be written: {error}", where=f"plot {path}") from None
-    return path
+    return figure.write(path)
 
 
 def _draw(axes: Axes, law: Law, colour: str, *, first: bool) -> None:
