@@ -77,7 +77,7 @@ class Curves(Shows):
         for point in sorted(self.points, key=attrgetter("n")):
             mean = point.accuracy
             places.setdefault(point.selector, []).append(Place(point.n, mean.value, mean.low, mean.high))
-        # A vote of one is that one sample, whoever chooses it.
+        # A vote of one is that one sample.
         one = next((each for each in places.get("majority", ()) if each.x == 1), None)
         drawn = draw(
             [Line(name, places[name], name == ORACLE) for name in dict.fromkeys(point.selector for point in self.points)],
