@@ -99,7 +99,7 @@ lint: $(STAMP)  ## style, types and the dependency rule
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-cache
 
 format: $(STAMP)  ## rewrite the sources in the one style
 	$(BIN)/ruff check --fix-only .
