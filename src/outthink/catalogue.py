@@ -51,7 +51,7 @@ def strategy(name: str | Strategy) -> Strategy:
     return found
 
 
-def verifier(name: str | Verifier, **parameters: Any) -> Verifier:
+def verifier(name: str | Verifier, /, **parameters: Any) -> Verifier:
     """A new verifier of that name with these parameters of its constructor (a verifier itself is returned as it is).
 
     Raises UnknownName, also for a parameter; BadInput where it can't be had or a parameter doesn't fit.

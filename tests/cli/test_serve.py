@@ -39,6 +39,8 @@ def test_what_the_configuration_says_is_not_said_twice(option: str) -> None:
         (["--verifier", "reward", "--verifier-setting", "place=x"], "place"),
         (["--verifier-setting", "place=1"], "there is no verifier to set"),
         (["--role", "prm=nothing"], "'nothing' names no model"),
+        (["--role", "generator=tiny"], "generator: is no role to give away"),
+        (["--verifier", "judge", "--verifier-setting", "name=x"], "setting of verifier judge is called 'name'"),
     ],
 )
 def test_a_gateway_that_cannot_start_says_why(words: list[str], why: str) -> None:

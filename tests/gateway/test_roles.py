@@ -138,6 +138,64 @@ async def test_a_role_that_its_model_cannot_play_is_refused_before_anything_is_s
             assert (told, fake.accounts.requests) == ([], before)
 
 
+async def test_a_model_plays_a_role_of_its_own_and_its_record_goes_on_anywhere(tmp_path: Path) -> None:
+    async with FakeServer(FakeSettings()) as fake:
+        model = f'[models.qwen]\nupstreams = [{{ url = "{fake.url}", engine = "vllm" }}]\nroles = {{ prm = "qwen" }}\n'
+        async with serving(tmp_path, f"{model}verifiers = {{ verdict = {{ good = 'a', bad = 'b' }} }}\n") as (base, session):
+            own = {"strategy": "best_of_n:2", "verifier": "verdict"}
+            status, reply = await asked(base, session, model="qwen", outthink=own)
+            assert status == 200, reply
+        [record] = (tmp_path / "records").glob("*/request-asked.db")
+        paid = fake.accounts.requests
+        again = await resume(record)
+        assert (again.answers[0].text, fake.accounts.requests) == (reply["choices"][0]["message"]["content"], paid)
+
+
+async def test_a_verifiers_settings_are_those_of_the_record_where_no_file_says_them(tmp_path: Path) -> None:
+    async with FakeServer(FakeSettings()) as fake:
+        model = f'[models.qwen]\nupstreams = [{{ url = "{fake.url}#fake" }}]\nverifiers = {{ judge = {{ max_tokens = 32 }} }}\n'
+        async with serving(tmp_path, model) as (base, session):
+            own = {"strategy": "best_of_n:2", "verifier": "judge"}
+            status, reply = await asked(base, session, model="qwen", outthink=own)
+            assert status == 200, reply
+        [record] = (tmp_path / "records").glob("*/request-asked.db")
+        again = await resume(record, model=f"{fake.url}#fake")
+        assert again.answers[0].text == reply["choices"][0]["message"]["content"]
+
+
+async def test_what_one_request_learns_of_a_verifiers_model_is_not_held_against_another(tmp_path: Path) -> None:
+    async with FakeServer(FakeSettings()) as fake:
+        model = f'[models.qwen]\nupstreams = [{{ url = "{fake.url}", engine = "vllm" }}]\nroles = {{ prm = "qwen" }}\n'
+        async with serving(tmp_path, f'{model}verifier = "verdict"\n') as (base, session):
+            status, reply = await asked(base, session, model="qwen@best_of_n:16")
+            assert (status, "are not the two words" in reply["error"]["message"]) == (400, True), reply
+            status, reply = await asked(base, session, model="qwen@best_of_n:2")  # too few replies to tell
+            assert status == 200, reply
+
+
+async def test_an_object_that_cannot_be_made_any_more_changes_nothing_at_a_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FakeServer(FakeSettings()) as fake:
+        model = f'[models.qwen]\nupstreams = [{{ url = "{fake.url}" }}]\n'
+        (tmp_path / "gateway.toml").write_text(f'[server]\nstate = "{tmp_path / "state"}"\n{model}')
+        async with Operation(tmp_path / "gateway.toml") as operation:
+            built, served = operation.built, operation.gateway.models
+            file = tmp_path / "gateway.toml"
+            more = f'roles = {{ retriever = "{__name__}:Retriever" }}\n'
+            file.write_text(file.read_text().replace('" }]', '", weight = 2 }]') + more)
+            made = []
+
+            def once(self: Retriever) -> None:
+                if made:
+                    raise OSError("no room")
+                made.append(self)
+
+            monkeypatch.setattr(Retriever, "__init__", once)
+            assert not await operation.reloaded()
+            assert (operation.built, operation.gateway.models, operation.retired) == (built, served, [])
+
+
 async def test_a_reward_model_alone_is_not_served() -> None:
     with pytest.raises(Unsupported, match="a model that clients chat with needs text, and pooling:"):
         async with opened(["pooling:http://127.0.0.1:9#prm"], ledger=Ledger()):
@@ -194,6 +252,12 @@ async def test_search_by_models_that_only_play_roles(strategy: str, tmp_path: Pa
             MODEL + f'{OTHER}public = false\n[keys.k]\nhash = "sha256:{"0" * 64}"\nmodels = ["b"]',
             r"no public model of g\.toml: keys\.k: models is called 'b'",
         ),
+        (
+            MODEL + 'prices = { prompt = 1, completion = 1 }\nroles = { judge = "b" }\n' + OTHER
+            + f'[keys.k]\nhash = "sha256:{"0" * 64}"\nmodels = ["a"]\ndaily_budget = "$1"',
+            r"keys\.k\.daily_budget: is in \$, and \[models\.b\] has no prices",
+        ),
+        (MODEL + "verifiers = { verdict = { name = 'x' } }", r"models\.a\.verifiers\.verdict\) is called 'name'"),
     ],
 )  # fmt: skip
 def test_a_wrong_role_is_refused_with_its_place(text: str, error: str) -> None:

@@ -21,6 +21,7 @@ from outthink.models import backend_of, is_object
 from outthink.runtime.endpoint import Endpoint
 from outthink.runtime.ledger import Ledger
 from outthink.runtime.limiter import Limiter
+from outthink.runtime.roles import BOUND_ROLES
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -113,6 +114,9 @@ async def opened(
     Raises UsageError, BackendError.
     """
     made: list[Model] = []
+    for role in roles or {}:
+        if role in BOUND_ROLES:
+            raise BadInput("is no role to give away; further roles are judge, prm and whatever else a strategy names", where=role)
     async with AsyncExitStack() as stack:
 
         async def at(text: str | Path | Backend) -> Endpoint:

@@ -4,6 +4,7 @@ milliseconds, for each request.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
 from functools import cache, lru_cache
@@ -41,8 +42,11 @@ def _strategy(name: str) -> Strategy:
 
 
 def verifier(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Verifier:
-    """The verifier of that name, made once for its settings: it remembers nothing itself. Raises UnknownName, BadInput."""
-    return _verifier(name, json.dumps(settings_of(name, settings), sort_keys=True, default=str))
+    """The verifier of that name with its settings. Raises UnknownName, BadInput.
+
+    Read and checked once, but each time another: what it learns of the model that it asks is one request's alone.
+    """
+    return copy.copy(_verifier(name, json.dumps(settings_of(name, settings), sort_keys=True, default=str)))
 
 
 def settings_of(name: str, settings: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:

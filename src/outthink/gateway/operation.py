@@ -144,6 +144,7 @@ class Operation:
         kept = {name: self.built[name] for name in new.models if name in self.built and self._unchanged(name, new)}
         made = await self._build(new, kept)
         try:
+            models = named(public(new, made, int(time.time())))
             self.recorder.adopt(new.records)
         except BaseException:
             await _close([each for name, each in made.items() if name not in kept])
@@ -155,7 +156,7 @@ class Operation:
             event("needs a restart", logging.WARNING, setting="tracing")
         gone = [each for name, each in self.built.items() if made.get(name) is not each]
         self.config, self.built = new, made
-        self.gateway.models = named(public(new, made, int(time.time())))
+        self.gateway.models = models
         self.gateway.keys = self._keys(new)
         self.gateway.body_bytes, self.gateway.read_seconds = new.limits.body_bytes, new.limits.read_seconds
         self.gateway.nesting, self.gateway.bodies.most = new.limits.nesting, new.limits.bodies_bytes

@@ -80,7 +80,12 @@ async def _configured(kept: Kept, file: str | Path, ledger: Ledger) -> AsyncIter
     """The request's model, and who plays its roles, as a gateway's configuration describes them."""
     whole = _read(kept, file)
     own = whole.models[kept.name]
-    roles = {role: player for role, player in own.roles.items() if role in kept.header["roles"] or player not in whole.models}
+    # A record names those of its roles that another model played; an object can't tell, and the model itself is here anyway.
+    roles = {
+        role: player
+        for role, player in own.roles.items()
+        if role in kept.header["roles"] or player not in whole.models or player == kept.name
+    }
     players = {player: replace(whole.models[player], roles={}) for player in roles.values() if player in whole.models}
     part = replace(whole, models={**players, kept.name: replace(own, roles=roles, public=True)})
     built: dict[str, Built] = {}
@@ -111,11 +116,13 @@ def _read(kept: Kept, file: str | Path) -> config.Config:
 
 @asynccontextmanager
 async def _at(kept: Kept, model: str, ledger: Ledger) -> AsyncIterator[Model]:
-    """A server that is named now, for the generator and whoever judges."""
+    """A server that is named now, for the generator and whoever judges; its verifier is set as it was."""
     endpoint = Endpoint(backend_of(model), ledger, lasting=False)
+    settings = kept.header.get("verifier_settings")
+    verifiers = {str(kept.header["verifiers"].get("verifier")): settings} if isinstance(settings, dict) else {}
     try:
         await endpoint.open()
-        yield Model(kept.name, {"generator": endpoint, "judge": endpoint})
+        yield Model(kept.name, {"generator": endpoint, "judge": endpoint}, verifiers=verifiers)
     finally:
         await endpoint.backend.close()
 

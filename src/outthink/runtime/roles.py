@@ -16,6 +16,8 @@ from outthink.runtime.spec import Bindings
 
 OWN_ROLES = ("task", "grader")
 """Roles that are the task's: they ask nobody, so that what they say costs nothing."""
+BOUND_ROLES = ("generator", "verifier", *OWN_ROLES)
+"""Roles that are no further ones: what plays them is said elsewhere."""
 
 
 class Invoker(Protocol):

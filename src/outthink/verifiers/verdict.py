@@ -6,7 +6,7 @@ step ("continued"); RLHFlow's read the assistant's turn after each step ("turns"
 
 A model that is asked in its own form says hardly anything but its two words: both together have a chance near 1 (above 0.9 in
 each of 2,000 replies of the tiny verifiers). After a wrong mark that is next to nothing, and their ratio means nothing; for a
-mistyped word all scores are the same.
+mistyped word all scores are the same, and the chance that the other word leaves goes to what nobody reads.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from outthink.parts.process import Process
 FORMS = ("continued", "turns")
 LEAST = 0.1
 """Least chance of both words together: below it there is no score."""
+SURE = 0.9
+"""Where one word alone always has so much, the other one isn't missed: the model is sure."""
 PATIENCE = 8
 """Replies after which settings are refused by which most of them give no score, or all of them the same."""
 
@@ -40,8 +42,8 @@ class Verdict(Process):
                last approved
     top:       alternatives of the token that are asked for; where the two have less than `LEAST` of all, there is no score
 
-    `score` raises BadInput after `PATIENCE` replies most of which hold no verdict, or none of which names one of the two words:
-    no further one would tell more.
+    `score` raises BadInput after `PATIENCE` replies most of which hold no verdict, or none of which names one of the two words
+    although the other one was not sure: no further one would tell more.
     """
 
     def __init__(
@@ -66,7 +68,7 @@ class Verdict(Process):
             "your model says as good= and bad=, and see form= and mark="
         )
         self.good, self.bad, self.mark, self.form, self.top = good, bad, mark, form, top
-        self._replies, self._silent, self._named = 0, 0, set[str]()
+        self._replies, self._silent, self._least, self._named = 0, 0, 1.0, frozenset[str]()
 
     async def judged(self, run: Run, problem: Problem, texts: Sequence[str]) -> list[float | None]:
         """From 0 to 1; None where the model says neither, or this reply never arrived."""
@@ -77,8 +79,10 @@ class Verdict(Process):
         scores = {index: self._score(first) for index, first in heard.items()}
         self._replies += len(scores)
         self._silent += sum(score is None for score in scores.values())
-        self._named.update(word for first in heard.values() for word in first if word in (self.good, self.bad))
-        if self._replies >= PATIENCE and (2 * self._silent > self._replies or len(self._named) < 2):
+        self._least = min(self._least, *(sum(self._chances(first)) for first in heard.values()))
+        self._named |= {word for first in heard.values() for word in first if word in (self.good, self.bad)}
+        unread = len(self._named) < 2 and self._least < SURE
+        if self._replies >= PATIENCE and (2 * self._silent > self._replies or unread):
             likeliest = [f"{word!r} ({math.exp(value):.0%})" for word, value in list(alternatives(replies[-1]).items())[:3]]
             raise BadInput(
                 f"{self.silence}; after {texts[-1][-20:]!r} it says {', '.join(likeliest) or 'nothing'}", where=self.name
@@ -96,5 +100,8 @@ class Verdict(Process):
         return Prompt(messages=tuple(turns))
 
     def _score(self, first: Mapping[str, float]) -> float | None:
-        odds = [math.exp(first[word]) if word in first else 0.0 for word in (self.good, self.bad)]
+        odds = self._chances(first)
         return odds[0] / sum(odds) if sum(odds) >= LEAST else None
+
+    def _chances(self, first: Mapping[str, float]) -> list[float]:
+        return [math.exp(first[word]) if word in first else 0.0 for word in (self.good, self.bad)]

@@ -26,7 +26,7 @@ from outthink.gateway.choice import read_choice
 from outthink.gateway.config.reading import table
 from outthink.gateway.config.settings import Config, KeySettings, Model, Records, Server, UpstreamSettings
 from outthink.models import is_object
-from outthink.runtime.roles import OWN_ROLES
+from outthink.runtime.roles import BOUND_ROLES
 
 T = TypeVar("T")
 
@@ -154,7 +154,7 @@ def _check_model(config: Config, model: Model, where: str) -> None:
         raise BadInput("are parameters of `strategy`, which isn't given", where=f"{where}.parameters")
     _placed(lambda: Sampling().but(**model.sampling), f"{where}.sampling")
     if model.verifier:
-        _placed(lambda: known.verifier(model.verifier, {}), f"{where}.verifier")
+        _placed(lambda: known.verifier(model.verifier, model.verifiers), f"{where}.verifier")
     for name, settings in model.verifiers.items():
         _placed(partial(known.verifier, name, {name: settings}), f"{where}.verifiers.{name}")
     if model.task:
@@ -188,7 +188,7 @@ def _check_rewarding(model: Model, where: str) -> None:
 
 
 def _check_role(config: Config, model: Model, role: str, player: str, where: str) -> None:
-    if role in ("generator", "verifier", *OWN_ROLES):
+    if role in BOUND_ROLES:
         raise BadInput("is no role to give away; further roles are judge, prm and whatever else a strategy names", where=where)
     if is_object(player):
         _placed(lambda: catalogue.role(player), where)
@@ -235,8 +235,10 @@ def _check_key(config: Config, key: KeySettings, where: str) -> None:
             raise BadInput(f"can't bound {name} in a day", where=f"{where}.daily_budget")
     priced = [key.daily_budget, key.budget or Budget()]
     if any(budget.usd is not None for budget in priced):
-        for name in key.models or config.models:
-            if config.models[name].prices is None:
+        used = key.models or tuple(config.models)
+        players = [player for name in used for player in config.models[name].roles.values() if player in config.models]
+        for name in (*used, *players):
+            if config.models[name].prices is None:  # what it takes would count as nothing
                 raise BadInput(f"is in $, and [models.{name}] has no prices", where=f"{where}.daily_budget")
 
 
