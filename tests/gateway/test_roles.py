@@ -173,6 +173,15 @@ async def test_what_one_request_learns_of_a_verifiers_model_is_not_held_against_
             assert status == 200, reply
 
 
+async def test_a_models_verifier_is_only_for_what_scores(tmp_path: Path) -> None:
+    async with FakeServer(FakeSettings(logprobs=False)) as fake:
+        model = f'[models.qwen]\nupstreams = [{{ url = "{fake.url}", engine = "ollama" }}]\nverifier = "self_certainty"\n'
+        async with serving(tmp_path, model) as (base, session):
+            for strategy, expected in [("single", 200), ("majority:2", 200), ("best_of_n:2", 400)]:
+                status, reply = await asked(base, session, model=f"qwen@{strategy}")
+                assert status == expected, reply
+
+
 async def test_an_object_that_cannot_be_made_any_more_changes_nothing_at_a_reload(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

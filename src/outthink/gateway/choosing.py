@@ -14,6 +14,7 @@ from typing import Any
 
 from outthink import tasks
 from outthink.core.budget import Budget
+from outthink.core.capability import Needs
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.strategy import Strategy
 from outthink.gateway import aliases, known
@@ -101,7 +102,7 @@ def choose(gateway: Gateway, caller: Caller, place: Place, fields: Fields) -> Ch
         budget=least(budget, caller.budget if caller.budget is not None else model.budget),
         samples=samples,
         task=task if task is not None else model.task,
-        verifier=verifier or choice.verifier or model.verifier,
+        verifier=verifier or choice.verifier or (model.verifier if Needs.SCORES in strategy.needs else ""),
         progress=progress,
         record=record,
         called=called,
