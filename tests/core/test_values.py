@@ -7,6 +7,7 @@ import math
 from array import array
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,8 +18,11 @@ from outthink.core.logprobs import LogprobNeed, Logprobs, self_certainty
 from outthink.core.operation import Cancel, Generate, Handle, Invoke, Next, Score, Start
 from outthink.core.problem import Problem
 from outthink.core.prompt import Message, Prompt
+from outthink.core.run import Run
 from outthink.core.sample import Finish, Sample
 from outthink.core.sampling import Sampling
+from outthink.core.selection import Selection
+from outthink.core.strategy import strategy
 
 keys = st.builds(Key, st.text(), st.lists(st.integers(-3, 9), max_size=3).map(tuple), st.integers(0, 9), st.integers(-1, 9))
 rows = st.lists(st.floats(1e-6, 1.0), min_size=2, max_size=12).map(lambda ps: sorted((p / sum(ps) for p in ps), reverse=True))
@@ -145,3 +149,17 @@ def test_a_change_that_is_kept_is_the_one_that_was_asked_for() -> None:
     with pytest.raises(BadInput, match=r"stop is \('a', 1\) and must be a tuple of strings that are not empty"):
         settings.but(stop=["a", 1])
     assert [settings.but(max_tokens=n).max_tokens for n in (*range(1, 200), 1)] == [*range(1, 200), 1]
+
+
+def test_a_parameter_is_what_its_annotation_says() -> None:
+    """A float may have a whole default; numpy's numbers of 64 bits are floats; one default may stand for two kinds."""
+
+    @strategy("told")
+    async def told(run: Run, problem: Problem, share: float = 0, many: int | str = 3, old=2) -> Selection:  # type: ignore[no-untyped-def]
+        """Does nothing."""
+
+    values = {"share": np.linspace(0, 1, 3)[1], "many": "all", "old": 3}
+    assert told.bound(values) == values
+    for wrong in ({"share": np.float64("nan")}, {"share": "0.5"}, {"many": 0.5}, {"many": np.float64(1)}, {"old": "2"}):
+        with pytest.raises(BadInput, match=f"^told.{next(iter(wrong))}: "):
+            told.bound(wrong)

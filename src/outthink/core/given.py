@@ -52,7 +52,7 @@ class Parameter(NamedTuple):
     annotation: str
 
     def check(self, value: Any, where: str) -> None:
-        """Raise BadInput unless the value is of the kind that the annotation says, and of its default's."""
+        """Raise BadInput unless the value is of the kind that the annotation says, or else of its default's."""
         if value is self.default:
             return
         if not fits(self.annotation, value):
@@ -61,8 +61,9 @@ class Parameter(NamedTuple):
             allowed = f"more than {LARGEST:,}" if value > 0 else f"less than {-LARGEST:,}"
             raise BadInput(f"{shortly(value)} is {allowed}", where=where)
         kinds = {float: (int, float), tuple: (list, tuple)}.get(type(self.default), type(self.default))
-        stated = self.default is not None and self.default is not inspect.Parameter.empty
-        if stated and value is not None and not isinstance(value, kinds):
+        # A plain annotation has said it all: the default of a float may be written 0.
+        silent = not _plain(self.annotation) and self.default is not None and self.default is not inspect.Parameter.empty
+        if silent and value is not None and not isinstance(value, kinds):
             raise BadInput(f"{shortly(value)} must be of the same kind as its default {self.default!r}", where=where)
 
 
@@ -75,6 +76,10 @@ def parameters_of(function: Callable[..., Any], skip: int = 0) -> Mapping[str, P
     return MappingProxyType({each.name: Parameter(each.default, plain[each.name]) for each in found})
 
 
+def _plain(annotation: str) -> bool:
+    return _SEVERAL.fullmatch(annotation) is not None or all(part.strip() in _WORDS for part in annotation.split("|"))
+
+
 def fits(annotation: str, value: Any) -> bool:
     """Whether a value is what a plain annotation such as "int | None" or "tuple[float, ...]" says; True for any other one.
 
@@ -82,16 +87,16 @@ def fits(annotation: str, value: Any) -> bool:
     """
     if (found := _SEVERAL.fullmatch(annotation)) is not None:
         return isinstance(value, list | tuple) and all(fits(found[1], each) for each in value)
-    kinds = [part.strip() for part in annotation.split("|")]
-    if not all(kind in _WORDS for kind in kinds):
+    if not _plain(annotation):
         return True
-    if isinstance(value, float) and not math.isfinite(value):
-        return False
+    kinds = [part.strip() for part in annotation.split("|")]
+    if isinstance(value, float):  # numpy's 64 bits too
+        return math.isfinite(value) and "float" in kinds
     if value is None or isinstance(value, bool):
         return ("None" if value is None else "bool") in kinds
     if isinstance(value, int):
         return "int" in kinds or "float" in kinds
-    return type(value).__name__ in kinds
+    return isinstance(value, str) and "str" in kinds
 
 
 def in_words(annotation: str) -> str:
