@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 import outthink
+from outthink.core.backend import Completion, Request
 from outthink.core.errors import BadInput, UnknownName
 from outthink.core.selection import Result
 from outthink.runtime.clock import run_virtually
 from outthink.session import Session
 from outthink.testing.simulated import SimulatedBackend
 from outthink.testing.trees import Node, TreeWorld
-from outthink.verifiers.verdict import Verdict
+from outthink.verifiers.verdict import PATIENCE, Verdict
 
 WORLD = TreeWorld.grown(
     {"p": ("gold", Node(below={"a": Node(0.5, 0.8, {"gold": Node(1, 0.9)}), "b": Node(0.5, 0.4, {"tin": Node(1, 0.6)})}))}
@@ -69,6 +72,38 @@ def test_words_that_the_model_never_says_there_are_refused_before_much_is_spent(
     """One of two words, or both after a wrong mark, would give every answer a score that means nothing."""
     with pytest.raises(BadInput, match=r"are not the two words .* see form= and mark=; after '.*' it says '.* \("):
         sure(3, **wrong)
+
+
+class Certain(SimulatedBackend):
+    """A verifier that names one word alone, among what nobody reads, as servers do that give few alternatives."""
+
+    chance = 0.999
+
+    async def complete(self, request: Request) -> Completion:
+        found = await super().complete(request)
+        said = {"good": math.log(self.chance), "Good": math.log(1 - self.chance)}
+        return replace(found, pieces=tuple(replace(each, meta={"first_token": said}) for each in found.pieces))
+
+
+@pytest.mark.parametrize(("chance", "right"), [(0.999, True), (0.6, False)])
+def test_a_model_that_is_sure_need_not_name_the_other_word(chance: float, right: bool) -> None:
+    """Answers of which it never has the least doubt refuse no verifier; a word that is said otherwise does."""
+    ways = {f"way {at}": Node(1 / 12, 0.9, {"gold": Node(1, 0.9)}) for at in range(12)}
+    world, verifier = TreeWorld.grown({"p": ("gold", Node(below=ways))}), Verdict(mark="\n\n", top=2)
+    prm = Certain(world, name="prm")
+    prm.chance = chance
+
+    async def main() -> Result:
+        async with Session(SimulatedBackend(world), task=world.task, verifier=verifier, roles={"prm": prm}) as session:
+            return await session.solve(world.problems[0], "best_of_n", n=64)
+
+    if right:
+        found = run_virtually(main())
+        assert (found.answer, found.confidence) == ("gold", 1.0)
+        assert prm.calls >= PATIENCE
+    else:
+        with pytest.raises(BadInput, match="'Good'"):
+            run_virtually(main())
 
 
 @pytest.mark.parametrize("prm", ["tiny-verifier", "tiny-verifier-rollouts"])
