@@ -22,15 +22,15 @@ async def expanded(
 ) -> list[Trace | None]:
     """`grow`, where no step of an open node need arrive: one that can't go on costs the others nothing.
 
-    failures: why the steps failed since the last that arrived; kept from one expansion to the next
+    failures: why traces could not go on since the last that could; kept from one expansion to the next
     alone:    nothing else is open, and no answer is there
 
-    Raises QuorumNotMet where nothing arrives alone, or `HOPELESS_RUN` steps failed in a row; else what `grow` raises.
+    Raises QuorumNotMet where nothing arrives alone, or after `HOPELESS_RUN` traces in a row; else what `grow` raises.
     """
     try:
         grown = await grow(run, problem, traces, **how)
     except QuorumNotMet as none:
-        failures += none.failed
+        failures += none.failed[: len({trace.text for trace in traces})]
         if alone or len(failures) >= HOPELESS_RUN:
             raise
         return [None] * len(traces)

@@ -49,10 +49,15 @@ class Node:
         return node
 
     def most_visited(self) -> Node:
-        """The leaf that is reached by the most visited child each time; ties: the best scored."""
+        """The leaf that is reached by the most visited child each time, of those below which something can go on; ties: the best
+        scored."""
+
+        def worth(child: Node) -> tuple[bool, int, float]:
+            return any(not each.expanded for each in child.all()), child.visits, child.trace.rank
+
         node = self
         while node.children:
-            node = max(node.children, key=lambda child: (child.visits, child.trace.rank))
+            node = max(node.children, key=worth)
         return node
 
     def back_up(self, value: float) -> None:

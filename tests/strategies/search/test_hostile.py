@@ -153,7 +153,7 @@ class Broken(SimulatedBackend):
         return await super().complete(request)
 
 
-def broken(strategy: str, prefix: str) -> Result:
+def broken(strategy: str, prefix: str, **parameters: Any) -> Result:
     """A run in a world of a good and a bad side, where nothing goes on from one of them."""
     sides = {"a": Node(0.5, 0.9, {"tin": Node(1.0, 0.9)}), "b": Node(0.5, 0.3, {"gold": Node(1.0, 0.3)})}
     world = TreeWorld.grown({"p": ("gold", Node(below=sides))})
@@ -162,7 +162,7 @@ def broken(strategy: str, prefix: str) -> Result:
 
     async def main() -> Result:
         async with Session(backend, task=world.task, verifier=TreeVerifier(world)) as session:
-            return await session.solve(Problem("Toy problem p: which word?", "p"), strategy, branching=6)
+            return await session.solve(Problem("Toy problem p: which word?", "p"), strategy, **{"branching": 6, **parameters})
 
     return run_virtually(main())
 
@@ -171,9 +171,16 @@ def broken(strategy: str, prefix: str) -> Result:
 def test_a_trace_that_cannot_go_on_costs_the_others_nothing(strategy: str) -> None:
     result = broken(strategy, "Then a\n\n")
     assert (result.answer, result.stop, len(result.failed)) == ("gold", Stop.FINISHED, 6)
+    assert broken(strategy, "Then a\n\n", branching=10).answer == "gold", "one trace is one, however often it is asked for"
     none = broken(strategy, "Then ")
     assert (none.answer, none.stop) == (None, Stop.FAILED)
     assert "the prompt is too long" in none.reason
+
+
+def test_what_mcts_finishes_in_the_end_can_go_on() -> None:
+    """The side that it looked at most is the one that can't."""
+    result = broken("mcts", "Then a\n\n", simulations=3)
+    assert (result.answer, len(result.failed)) == ("gold", 6)
 
 
 def test_a_best_first_search_that_closed_all_says_so() -> None:
