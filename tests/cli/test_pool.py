@@ -76,6 +76,15 @@ def test_a_sample_that_is_in_two_pools_gets_what_either_says_of_it(outthink: Out
         assert (found["text"], found["correct"], found["score"], found["seconds"]) == ("4", True, 0.5, 2.0)
 
 
+def test_rounded_scores_and_repeated_keys_keep_no_pools_apart(outthink: Outthink) -> None:
+    one = written("a.parquet", row("p", 0, key="k0", score=0.1234567890123))
+    two = written("b.parquet", row("p", 0, key="k0", score=0.1234568), row("p", 1, "5", key="k1"), row("p", 2, "6", key="k1"))
+    bare = written("c.parquet", row("p", 0, key="k1", text=None, answer=None, answer_class=None, correct=None))
+    for pools in ((one, two), (two, one)):
+        assert outthink("pool", "merge", *pools, bare, "--to", "d.parquet", "--json").document["samples"] == 3
+    assert outthink("pool", "merge", bare, two, "--to", "d.parquet", "--json").document["samples"] == 3, "one key, two samples"
+
+
 @pytest.mark.parametrize(
     ("other", "metadata", "says"),
     [

@@ -14,6 +14,8 @@ from outthink.evaluation.pool import ALTERNATIVES, VERIFIER, Pool
 _OF = ["problem_id", "model"]
 _SAID = ("answer", "correct", "score")
 """What two pools may say of one sample."""
+_ROUNDED = 1e-6
+"""Scores that lie so near each other are one: it may have been kept in 32 bits."""
 
 
 def merged(pools: Sequence[Pool], name: str = "merged") -> Pool:
@@ -56,7 +58,9 @@ def renumbered(pool: Pool) -> Pool:
 def _joined(frame: pl.DataFrame, more: pl.DataFrame, *, where: str) -> pl.DataFrame:
     again = _met_again(frame, more)
     for column in _SAID:
-        differing = again.filter(pl.col(column) != pl.col(f"{column}_before"))
+        one, other = pl.col(f"{column}_before"), pl.col(column)
+        same = (one - other).abs() <= _ROUNDED * (1 + one.abs()) if column == "score" else one == other
+        differing = again.filter(~same)
         if differing.height:
             row = differing.row(0, named=True)
             said = f"{row[f'{column}_before']!r:.60} and {row[column]!r:.60}"
@@ -87,7 +91,10 @@ def _met_again(frame: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
     )
     same = [(pl.col(name) == pl.col(f"{name}_before")).fill_null(value=True) for name in ("text", "prompt", "sampling")]
     arrived = pl.col("failed").is_null() == pl.col("failed_before").is_null()
-    return both.filter(arrived, *same).unique([*_OF, "sample_index"], keep="first", maintain_order=True)
+    met = both.filter(arrived, *same)
+    for index in ("sample_index", "sample_index_before"):  # each is one sample, also where a key stands for several
+        met = met.unique([*_OF, index], keep="first", maintain_order=True)
+    return met
 
 
 def filtered(
