@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
+import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from outthink.gateway.body import parsed
 from outthink.gateway.connections import Connection
+from outthink.gateway.refusal import Refusal
 from outthink.testing.fake_server import FakeSettings
 from tests.gateway.operating import SECRET, Running, running
 from tests.gateway.serving import Upstream, serving
@@ -163,3 +166,16 @@ async def test_a_body_that_is_far_too_large_is_not_read_and_not_kept() -> None:
         async with posted(base) as answer:
             assert answer.status == 200
     assert len(upstream.bodies) == 1
+
+
+def test_naming_what_is_no_number_takes_no_more_than_the_body() -> None:
+    deep = 50
+    body = b'{"%s":' % (b"a" * 100) * deep + b"[" + b"0," * 20_000 + b"NaN]" + b"}" * deep
+    tracemalloc.start()
+    try:
+        with pytest.raises(Refusal, match="NaN is no JSON") as refused:
+            parsed(body, nesting=64)
+        assert tracemalloc.get_traced_memory()[1] < 50 * len(body)
+    finally:
+        tracemalloc.stop()
+    assert str(refused.value.param).endswith("a[20000]")

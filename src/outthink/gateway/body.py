@@ -129,19 +129,22 @@ def _finite(digits: str) -> float:
 def _not_finite(body: bytes, nesting: int) -> str | None:
     """The field that holds NaN or an infinite number, where that is all that is wrong with a body; None: it isn't."""
     try:
-        layer: list[tuple[str, Any]] = [("", json.loads(body))]
+        inside: list[Iterator[tuple[Any, Any]]] = [iter([("", json.loads(body))])]
     except (ValueError, RecursionError):
         return None
-    for _ in range(nesting):
-        deeper: list[tuple[str, Any]] = []
-        for field, each in layer:
+    names: list[Any] = []  # put together for the one that is found only: a body may hold millions of places, deep inside
+    while inside:
+        for name, each in inside[-1]:
             if isinstance(each, float) and not math.isfinite(each):
-                return field or None
-            if isinstance(each, dict):
-                deeper += [(f"{field}.{name[:100]}" if field else name[:100], value) for name, value in each.items()]
-            elif isinstance(each, list):
-                deeper += [(f"{field}[{at}]", value) for at, value in enumerate(each)]
-        layer = deeper
+                way = "".join(f"[{part}]" if isinstance(part, int) else f".{part[:100]}" for part in [*names, name][1:])
+                return way.removeprefix(".") or None
+            if isinstance(each, (dict, list)) and len(inside) <= nesting:
+                names.append(name)
+                inside.append(iter(each.items()) if isinstance(each, dict) else enumerate(each))
+                break
+        else:
+            inside.pop()
+            del names[-1:]
     return None
 
 
