@@ -177,6 +177,15 @@ async def test_a_stream_that_breaks_in_its_middle_ends_with_an_error_and_is_not_
     assert '"finish_reason":"stop"' not in text
 
 
+async def test_one_of_several_answers_that_breaks_is_not_told_as_one_of_full_length() -> None:
+    broken = Upstream([says("short"), says("one two three four")], break_after=2, step=0.03)
+    async with serving(broken) as (_, base), posted(base, stream=True, n=2) as response:
+        text = await response.text()
+    events = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith("data: ")]
+    assert '"content":" two"' in text
+    assert (json.loads(events[-1])["error"]["code"], "[DONE]" in text, '"length"' in text) == ("upstream_lost", False, False)
+
+
 async def test_empty_samples_do_not_vote() -> None:
     script: list[Message | int] = [says(""), says(""), says(""), says("x")]
     async with serving(Upstream(script)) as (_, base), posted(base, model="up@majority:4") as response:

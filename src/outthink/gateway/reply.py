@@ -165,7 +165,7 @@ class Reply:
             await self._send(send, self._beginning() + self._pieces())
         outcome = run.result()
         if self.job.asked.strategy is each:
-            outcome = replace(outcome, answers=side_by_side(self.job, outcome.result))
+            outcome = replace(outcome, answers=side_by_side(self.job, outcome.result, self.counting))
         begun = frozenset(self.live.begun) if self.live is not None else frozenset()
         waiting = [self._beginning()]
         for event in self.writer.end(outcome, begun):

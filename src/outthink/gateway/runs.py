@@ -172,9 +172,14 @@ def answers_of(job: Job, result: Result, counting: Counting) -> list[Answered]:
     return found
 
 
-def side_by_side(job: Job, result: Result) -> list[Answered]:
-    """Of `each`, one answer for every index that a stream began with: one that was cut, or not even begun, ends by its length."""
+def side_by_side(job: Job, result: Result, counting: Counting) -> list[Answered]:
+    """Of `each`, one answer for every index that a stream began with: one that was cut, or not even begun, ends by its length.
+
+    Raises Refusal where one broke: then it is neither whole nor as long as was allowed.
+    """
     drawn = {sample.key.path[0]: answered(sample) for sample in result.samples if sample.key.path and sample.key.path[0] >= 0}
+    if result.stop is Stop.FAILED and len(drawn) < job.asked.choices:
+        raise spent(_why_none(job, result, counting), counting)
     return [drawn.get(index, Answered("", "length")) for index in range(job.asked.choices)]
 
 
