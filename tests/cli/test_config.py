@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import click
 import pytest
 
 from outthink.cli import config
+from outthink.cli.options import pairs
 from outthink.core.errors import BadInput, UnknownName
 
 
@@ -41,6 +43,12 @@ def test_shared_settings_reach_every_command_that_has_the_flag_and_a_table_wins(
         "solve": {"model": "a", "max_tokens": 7, "as_json": True, "param": ("n=4", "mode=fast")},
         "eval": {"model": "b", "strategies": "single,majority"},
     }
+
+
+def test_a_text_that_looks_like_a_number_stays_a_text() -> None:
+    said = {"good": "1", "bad": "no", "mark": "\n", "top": 5, "stop": ["true"], "day": date(2026, 1, 2)}
+    (texts,) = config.default_map(app, {"solve": {"param": said}}, "f.toml")["solve"].values()
+    assert pairs(texts, "--param") == {**said, "day": "2026-01-02"}
 
 
 @pytest.mark.parametrize(

@@ -71,8 +71,18 @@ def _value(value: Any, option: click.Option, where: str) -> Any:
         case bool() | int() | float() | str():
             return (value,) if option.multiple else value
         case Mapping() if option.multiple:
-            return tuple(f"{key}={item if isinstance(item, str) else json.dumps(item)}" for key, item in value.items())
+            return tuple(f"{key}={_text(item)}" for key, item in value.items())
         case list() if all(isinstance(item, (str, int, float)) for item in value):
             return tuple(map(str, value)) if option.multiple else _BETWEEN.get(option.name or "", ",").join(map(str, value))
         case _:
             raise BadInput("must be a text, a number, true or false, a list of these, or (param) a table", where=where)
+
+
+def _text(value: Any) -> str:
+    """A value as `key=value` holds it: what would be read as a number or another value than the text that it is, is quoted."""
+    if isinstance(value, str):
+        try:
+            json.loads(value)
+        except ValueError:
+            return value
+    return json.dumps(value, default=str)  # TOML has dates
