@@ -91,6 +91,8 @@ async def test_a_slash_at_the_end_changes_nothing(path: str) -> None:
             assert response.status == 200
         async with session.get(base + "/v1/models/", allow_redirects=False) as response:
             assert [model["id"] for model in (await response.json())["data"]] == ["up"]
+        async with session.get(base + "/v1/models/up/", allow_redirects=False) as response:
+            assert (await response.json())["id"] == "up"
 
 
 async def test_bodies_are_json_whatever_they_are_said_to_be_but_never_compressed() -> None:

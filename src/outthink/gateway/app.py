@@ -57,9 +57,12 @@ def make_app(gateway: Gateway) -> Starlette:
         return JSONResponse(refusal.document(), refusal.status, refusal.headers())
 
     def at(path: str, endpoint: Any, method: str) -> list[Route]:
-        """With a slash at the end too: a redirect, which knows the scheme of the last proxy only, might lose key and body."""
+        """With a slash at the end too: a redirect, which knows the scheme of the last proxy only, might lose key and body.
+
+        That goes first: a name in a path takes all that is left.
+        """
         paths = [
-            f"{prefix}{path}{slash}" for slash in ("", "/") for prefix in ("/v1", "/v1/{strategy}", "/v1/{strategy}/{scorer}")
+            f"{prefix}{path}{slash}" for slash in ("/", "") for prefix in ("/v1", "/v1/{strategy}", "/v1/{strategy}/{scorer}")
         ]
         return [Route(each, endpoint, methods=[method]) for each in paths]
 
