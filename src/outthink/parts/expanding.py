@@ -38,7 +38,7 @@ async def expanded(
     return grown
 
 
-async def finished(run: Run, problem: Problem, trace: Trace, **how: Any) -> Selection:
-    """The answer of a trace that simply goes on to its end; `how`: as for `grow`. Raises what growing and scoring raise."""
-    grown = arrived(await grow(run, problem, [trace], to_end=True, **how))
-    return await choose(run, problem, await rate(run, problem, grown))
+async def finished(run: Run, problem: Problem, trace: Trace, failures: list[str], *, alone: bool, **how: Any) -> Selection | None:
+    """The answer of a trace that simply goes on to its end; None where it can't, and others may. As for `expanded`."""
+    grown = arrived(await expanded(run, problem, [trace], failures, alone=alone, to_end=True, **how))
+    return await choose(run, problem, await rate(run, problem, grown)) if grown else None

@@ -73,7 +73,9 @@ async def tree_search(
             chosen = await choose(run, problem, ended, rule)
             trace = whole[0] if whole else trace
         node.back_up(trace.score or 0.0)
-    if ended:
-        return chosen
-    last = root.most_visited().trace
-    return await finished(run, problem, last, start=await hints(last))
+    last = chosen if ended else None
+    while last is None:
+        node, left = root.most_visited(), sum(not each.expanded for each in root.all())
+        last = await finished(run, problem, node.trace, failures, alone=left <= 1, start=await hints(node.trace))
+        node.expanded = True
+    return last

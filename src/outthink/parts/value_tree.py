@@ -70,6 +70,8 @@ class Node:
 
     def all(self) -> Iterator[Node]:
         """Itself and everything below, depth first."""
-        yield self
-        for child in self.children:
-            yield from child.all()
+        left = [self]
+        while left:
+            node = left.pop()
+            yield node
+            left += reversed(node.children)

@@ -177,8 +177,17 @@ def test_a_trace_that_cannot_go_on_costs_the_others_nothing(strategy: str) -> No
     assert "the prompt is too long" in none.reason
 
 
-def test_what_mcts_finishes_in_the_end_can_go_on() -> None:
-    """The side that it looked at most is the one that can't."""
+@pytest.mark.parametrize(("strategy", "parameters"), [("a_star", {"expansions": 1}), ("mcts", {"simulations": 2})])
+def test_what_is_finished_in_the_end_can_go_on(strategy: str, parameters: dict[str, int]) -> None:
+    """The best side of those that are left is the one that can't."""
+    result = broken(strategy, "Then a\n\n", **parameters)
+    assert (result.answer, result.stop, len(result.failed)) == ("gold", Stop.FINISHED, 1)
+    none = broken(strategy, "Then ", **parameters)
+    assert (none.answer, none.stop, len(none.failed)) == (None, Stop.FAILED, 2)
+
+
+def test_mcts_finishes_no_trace_that_it_could_not_expand() -> None:
+    """The side that it looked at most is the one that can't go on."""
     result = broken("mcts", "Then a\n\n", simulations=3)
     assert (result.answer, len(result.failed)) == ("gold", 6)
 

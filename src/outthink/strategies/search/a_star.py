@@ -69,6 +69,7 @@ async def a_star(
                 heapq.heappush(opened, (f, -child.depth, len(seen), g, child))
             elif f < least and (found := await choose(run, problem, [child])).answer is not None:
                 chosen, least = found, f
-    if chosen.answer is None and opened:  # out of expansions: the best answer so far is simply finished
-        chosen = await finished(run, problem, opened[0][-1])
-    return chosen
+    last = None if chosen.answer is None else chosen
+    while last is None and opened:  # out of expansions: the best answer so far is simply finished
+        last = await finished(run, problem, heapq.heappop(opened)[-1], failures, alone=not opened)
+    return last or chosen

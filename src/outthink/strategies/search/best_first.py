@@ -65,4 +65,7 @@ async def best_first(
             break
     if not ended and not opened:
         raise NoAnswer(f"every step was closed: none has a score above failed={failed}; give a lower one if this is no failure")
-    return chosen if ended else await finished(run, problem, opened[0][-1])
+    last = chosen if ended else None
+    while last is None:
+        last = await finished(run, problem, heapq.heappop(opened)[-1], failures, alone=not opened)
+    return last
