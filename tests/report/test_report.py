@@ -21,6 +21,7 @@ from outthink.core.selection import Offer, Result, Selection, Stop
 from outthink.core.task import Answer
 from outthink.report.evaluation import Evaluation
 from outthink.report.html import page
+from outthink.report.plot import lines, spending
 from outthink.report.text import number, points, points_span, visible
 
 EVIL = "$\\frac$ <script>alert(1)</script>\x1b[31m\x00\u202ereversed\ud800 4"
@@ -226,6 +227,13 @@ async def test_a_page_of_problems_without_gold_answers_has_no_picture_and_no_ver
     assert 'class="tag right"' not in text
     with pytest.raises(BadInput, match="nothing has an accuracy"):
         made.plot("never.png")
+
+
+def test_a_row_that_asked_for_nothing_hides_no_tokens(evaluation: Evaluation) -> None:
+    """Each of its runs asked for what was never recorded, say."""
+    lost = replace(evaluation.rows[0], strategy="lost", accuracy=None, samples=0.0, completion_tokens=0.0)
+    assert spending([*evaluation.rows, lost]) == spending(evaluation.rows) == "tokens"
+    assert lines([*evaluation.rows, lost]) == lines(evaluation.rows)
 
 
 def test_pictures_are_written_as_their_names_say(evaluation: Evaluation, tmp_path: Path) -> None:

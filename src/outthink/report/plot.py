@@ -52,7 +52,7 @@ def lines(rows: Sequence[Row]) -> list[Line]:
 
 def spending(rows: Sequence[Row]) -> str:
     """What the horizontal axis counts."""
-    return "tokens" if all(row.completion_tokens for row in rows) else "samples"
+    return "tokens" if all(row.completion_tokens for row in rows if row.samples) else "samples"
 
 
 def _picture(evaluation: Evaluation, title: str, ink: str, background: str) -> Picture:
