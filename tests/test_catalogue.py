@@ -79,6 +79,8 @@ def test_a_wrong_parameter_is_said() -> None:
         with pytest.raises(BadInput, match=must):
             catalogue.verifier(name, **wrong)
     assert catalogue.verifier("tests.test_catalogue:Open", anything=3).name == "open 3"
+    # Others' whole numbers need not size anything: a seed may be a date.
+    assert catalogue.verifier("tests.test_catalogue:Seeded", seed=20261122).name == "seeded 20261122"
 
 
 made = Judge()
@@ -89,6 +91,13 @@ class Open(MeanLogprob):
 
     def __init__(self, **settings: int) -> None:
         self.name = f"open {settings['anything']}"
+
+
+class Seeded(MeanLogprob):
+    """Has a seed."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.name = f"seeded {seed}"
 
 
 def test_other_packages_add_theirs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from outthink.core.errors import BadInput, shortly
 
 LARGEST = 1_000_000
-"""Whole numbers among parameters lie within this of 0: they size what is held in memory."""
+"""Whole numbers among our own parameters lie within this of 0: they size what is held in memory. Others' may be dates or seeds."""
 
 _WORDS = {"int": "a whole number", "float": "a finite number", "str": "a text", "bool": "true or false", "None": "None"}
 _SEVERAL = re.compile(r"tuple\[(int|float|str|bool), \.\.\.\]")
@@ -46,10 +46,12 @@ def instance(name: str, value: Any, kind: type | tuple[type, ...], hint: str) ->
 
 
 class Parameter(NamedTuple):
-    """Of a function that users set: its default (`inspect.Parameter.empty`: none) and what it is said to be ("": nothing)."""
+    """Of a function that users set: its default (`inspect.Parameter.empty`: none), what it is said to be ("": nothing), and the
+    most that a whole number may be."""
 
     default: Any
     annotation: str
+    most: float = math.inf
 
     def check(self, value: Any, where: str) -> None:
         """Raise BadInput unless the value is of the kind that the annotation says, or else of its default's."""
@@ -57,8 +59,8 @@ class Parameter(NamedTuple):
             return
         if not fits(self.annotation, value):
             raise BadInput(f"{shortly(value)} must be {in_words(self.annotation)}", where=where)
-        if isinstance(value, int) and abs(value) > LARGEST:
-            allowed = f"more than {LARGEST:,}" if value > 0 else f"less than {-LARGEST:,}"
+        if isinstance(value, int) and abs(value) > self.most:
+            allowed = f"more than {self.most:,}" if value > 0 else f"less than {-self.most:,}"
             raise BadInput(f"{shortly(value)} is {allowed}", where=where)
         kinds = {float: (int, float), tuple: (list, tuple)}.get(type(self.default), type(self.default))
         # A plain annotation has said it all: the default of a float may be written 0.
@@ -73,7 +75,8 @@ def parameters_of(function: Callable[..., Any], skip: int = 0) -> Mapping[str, P
     found = list(inspect.signature(function).parameters.values())[skip:]
     said = {each.name: "" if each.annotation is each.empty else each.annotation for each in found}
     plain = {name: each if isinstance(each, str) else inspect.formatannotation(each) for name, each in said.items()}
-    return MappingProxyType({each.name: Parameter(each.default, plain[each.name]) for each in found})
+    most = LARGEST if function.__module__.partition(".")[0] == __name__.partition(".")[0] else math.inf
+    return MappingProxyType({each.name: Parameter(each.default, plain[each.name], most) for each in found})
 
 
 def _plain(annotation: str) -> bool:
