@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from outthink.core.errors import BadInput, shortly
 
 LARGEST = 1_000_000
-"""Whole numbers among our own parameters lie within this of 0: they size what is held in memory. Others' may be dates or seeds."""
+"""Whole numbers of our own parameters lie within this of 0: they size what is held in memory. Others' may be dates or seeds."""
 
 _WORDS = {"int": "a whole number", "float": "a finite number", "str": "a text", "bool": "true or false", "None": "None"}
 _SEVERAL = re.compile(r"tuple\[(int|float|str|bool), \.\.\.\]")
