@@ -34,13 +34,11 @@ from outthink.runtime.interpreter import Interpreter
 from outthink.runtime.journal import Journal
 from outthink.runtime.ledger import Ledger, Scope
 from outthink.runtime.many import many
-from outthink.runtime.roles import OWN_ROLES
+from outthink.runtime.roles import require_further
 from outthink.runtime.spec import Bindings, RunSpec
 from outthink.runtime.used import Asked, require_meant, require_use
 
 DEFAULT_TASK = "math"
-_NO_ROLES = {"generator": "model= (--model)", "verifier": "verifier= (--verifier)", **dict.fromkeys(OWN_ROLES, "the task's")}
-"""What is bound by arguments of their own."""
 
 
 class Session:
@@ -93,8 +91,7 @@ class Session:
         whole("seed", seed)
         roles, sampling = by_name("roles", roles), by_name("sampling", sampling)
         for role in roles:
-            if role in _NO_ROLES:
-                raise BadInput(f"is no role to give away; that is {_NO_ROLES[role]}", where=f"roles: {role}")
+            require_further(role, f"roles: {role}")
         for name, value, kind in (
             ("retry", retry, Retry),
             ("prices", prices, Prices),

@@ -21,7 +21,7 @@ from outthink.models import backend_of, is_object
 from outthink.runtime.endpoint import Endpoint
 from outthink.runtime.ledger import Ledger
 from outthink.runtime.limiter import Limiter
-from outthink.runtime.roles import BOUND_ROLES
+from outthink.runtime.roles import require_further
 
 if TYPE_CHECKING:
     from starlette.routing import BaseRoute
@@ -115,8 +115,7 @@ async def opened(
     """
     made: list[Model] = []
     for role in roles or {}:
-        if role in BOUND_ROLES:
-            raise BadInput("is no role to give away; further roles are judge, prm and whatever else a strategy names", where=role)
+        require_further(role, role)
     async with AsyncExitStack() as stack:
 
         async def at(text: str | Path | Backend) -> Endpoint:

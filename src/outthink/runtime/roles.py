@@ -16,8 +16,13 @@ from outthink.runtime.spec import Bindings
 
 OWN_ROLES = ("task", "grader")
 """Roles that are the task's: they ask nobody, so that what they say costs nothing."""
-BOUND_ROLES = ("generator", "verifier", *OWN_ROLES)
-"""Roles that are no further ones: what plays them is said elsewhere."""
+_BOUND = {"generator": "model (--model)", "verifier": "verifier (--verifier)", **dict.fromkeys(OWN_ROLES, "the task's")}
+
+
+def require_further(role: str, where: str) -> None:
+    """Raise BadInput for a role that isn't given away: what plays it is said elsewhere."""
+    if role in _BOUND:
+        raise BadInput(f"is no role to give away: that is {_BOUND[role]}; judge, prm and the like are", where=where)
 
 
 class Invoker(Protocol):

@@ -26,7 +26,7 @@ from outthink.gateway.choice import read_choice
 from outthink.gateway.config.reading import table
 from outthink.gateway.config.settings import Config, KeySettings, Model, Records, Server, UpstreamSettings
 from outthink.models import is_object
-from outthink.runtime.roles import BOUND_ROLES
+from outthink.runtime.roles import require_further
 
 T = TypeVar("T")
 
@@ -188,8 +188,7 @@ def _check_rewarding(model: Model, where: str) -> None:
 
 
 def _check_role(config: Config, model: Model, role: str, player: str, where: str) -> None:
-    if role in BOUND_ROLES:
-        raise BadInput("is no role to give away; further roles are judge, prm and whatever else a strategy names", where=where)
+    require_further(role, where)
     if is_object(player):
         _placed(lambda: catalogue.role(player), where)
     elif player not in config.models:
